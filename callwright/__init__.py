@@ -1,0 +1,3 @@
+"""Callwright: self-hosted outbound phone calls held by AI voice agents."""
+
+__version__ = "0.1.0"
