@@ -1,0 +1,118 @@
+"""The gate before every dial: facts in, decision and reasons out. It fails closed and has no bypass."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from callwright.domain.hours import CallingHours
+
+
+class Verdict(StrEnum):
+    """ALLOW now, DEFER to a later moment, or REFUSE for good."""
+
+    ALLOW = "allow"
+    DEFER = "defer"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """The finding of one rule, stored with the call."""
+
+    rule: str
+    verdict: Verdict
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the gate decided; `until` is set when it defers."""
+
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = field(default=())
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GateFacts:
+    """All that the gate looks at, read in the transaction that commits the intent.
+
+    `zones` are all those the recipient may be in; empty when unknown. The carrier's rate is reserved after this.
+    """
+
+    now: datetime
+    phone: str
+    zones: tuple[ZoneInfo, ...]
+    hours: CallingHours
+    suppressed: str | None
+    caller_id: str
+    owned_caller_ids: frozenset[str]
+    in_flight_call: str | None
+    calls_in_progress: int
+    max_concurrent_calls: int
+
+
+IN_FLIGHT_RETRY = timedelta(seconds=30)
+CONCURRENCY_RETRY = timedelta(seconds=2)
+
+
+def decide(facts: GateFacts) -> Decision:
+    """Apply every rule; refusals win over deferrals, the latest deferral wins over earlier ones."""
+    findings = [rule(facts) for rule in _RULES]
+    reasons = tuple(reason for reason, _ in findings)
+    if any(reason.verdict is Verdict.REFUSE for reason in reasons):
+        return Decision(Verdict.REFUSE, reasons)
+    waits = [until for reason, until in findings if reason.verdict is Verdict.DEFER and until]
+    if waits:
+        return Decision(Verdict.DEFER, reasons, max(waits))
+    return Decision(Verdict.ALLOW, reasons)
+
+
+_Finding = tuple[Reason, datetime | None]
+
+
+def _finding(rule: str, verdict: Verdict, detail: str, until: datetime | None = None) -> _Finding:
+    return Reason(rule, verdict, detail), until
+
+
+def _suppression(facts: GateFacts) -> _Finding:
+    if facts.suppressed is not None:
+        return _finding("suppression", Verdict.REFUSE, f"on the suppression list: {facts.suppressed}")
+    return _finding("suppression", Verdict.ALLOW, "not on the suppression list")
+
+
+def _caller_id(facts: GateFacts) -> _Finding:
+    if facts.caller_id not in facts.owned_caller_ids:
+        owned = ", ".join(sorted(facts.owned_caller_ids)) or "none"
+        return _finding("caller_id", Verdict.REFUSE, f"{facts.caller_id} is not ours (ours: {owned})")
+    return _finding("caller_id", Verdict.ALLOW, f"{facts.caller_id} is ours")
+
+
+def _hours(facts: GateFacts) -> _Finding:
+    if not facts.zones:
+        return _finding("hours", Verdict.REFUSE, "the recipient's time zone is not known")
+    names = ", ".join(str(zone) for zone in facts.zones)
+    if facts.hours.open_at(facts.now, facts.zones):
+        return _finding("hours", Verdict.ALLOW, f"{facts.hours} is open in {names}")
+    opening = facts.hours.next_opening(facts.now, facts.zones)
+    if opening is None:
+        return _finding("hours", Verdict.REFUSE, f"{facts.hours} never opens in all of {names}")
+    return _finding("hours", Verdict.DEFER, f"{facts.hours} is closed in {names}", opening)
+
+
+def _one_in_flight(facts: GateFacts) -> _Finding:
+    if facts.in_flight_call is not None:
+        until = facts.now + IN_FLIGHT_RETRY
+        return _finding("in_flight", Verdict.DEFER, f"call {facts.in_flight_call} holds this number", until)
+    return _finding("in_flight", Verdict.ALLOW, "no other call to this number")
+
+
+def _concurrency(facts: GateFacts) -> _Finding:
+    count = f"{facts.calls_in_progress} of {facts.max_concurrent_calls} calls in progress"
+    if facts.calls_in_progress >= facts.max_concurrent_calls:
+        return _finding("concurrency", Verdict.DEFER, count, facts.now + CONCURRENCY_RETRY)
+    return _finding("concurrency", Verdict.ALLOW, count)
+
+
+_RULES = (_suppression, _caller_id, _hours, _one_in_flight, _concurrency)

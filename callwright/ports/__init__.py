@@ -1,0 +1,1 @@
+"""What we ask of the outside world, as Protocols that integrations and stores implement."""

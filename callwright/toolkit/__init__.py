@@ -1,0 +1,1 @@
+"""What every integration may use: an HTTP client with time limits and redaction, and signatures."""

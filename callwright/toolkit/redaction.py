@@ -1,0 +1,35 @@
+"""Keeps secrets out of logs, errors and stored bodies."""
+
+import re
+from collections.abc import Iterable
+
+_HIDDEN = "***"
+_KEYED = re.compile(
+    r"""(?ix)
+    (["']?\b(?:api[_-]?key|apikey|xi-api-key|authorization|access_token|refresh_token|client_secret|password|secret
+        |token|signed_url|conversation_signature|credentials|webhook_secret)\b["']?\s*[:=]\s*)
+    ("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:[A-Za-z-]+\s)?[^\s,;&}"']+)
+    """
+)
+_SHORTEST_SECRET = 6
+BODY_LIMIT = 2000
+
+
+class Redactor:
+    """Replaces known secret values, and what follows a secret-looking key, by ***."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = sorted(
+            {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True
+        )
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def __call__(self, text: str) -> str:
+        """The text without secrets."""
+        if self._known is not None:
+            text = self._known.sub(_HIDDEN, text)
+        return _KEYED.sub(lambda match: match.group(1) + _HIDDEN, text)
+
+    def body(self, text: str) -> str:
+        """A vendor's body without secrets, cut to 2,000 characters."""
+        return self(text[: BODY_LIMIT * 2])[:BODY_LIMIT]
