@@ -1,0 +1,1 @@
+"""Tests of Callwright: house rules, contracts, scenarios and units."""

@@ -1,0 +1,1 @@
+"""Rules about the code itself. Each check takes a repository's folder, so that it is tested on bad code too."""
