@@ -1,1 +1,1 @@
-"""Rules about the code itself. Each check takes a repository's folder, so that it is tested on bad code too."""
+"""Rules about the code itself. Each check takes a repository's folder and is tried on bad code too."""

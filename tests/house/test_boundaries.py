@@ -32,7 +32,7 @@ ENVIRONMENT = frozenset({"os.environ", "os.environb", "os.getenv", "os.putenv"})
 
 def environment_readers(root: Path) -> list[str]:
     """Places in the package, other than config and tests, that use the process's environment."""
-    found = []
+    found: list[str] = []
     for path in _package(root):
         if _layer(root, path) == "config":
             continue

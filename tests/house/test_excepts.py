@@ -14,7 +14,7 @@ _WORDS = 3
 
 def unexplained_excepts(root: Path) -> list[str]:
     """Blind excepts and suppressions without a comment on the line or the line above."""
-    found = []
+    found: list[str] = []
     for path in python_files(root):
         lines = path.read_text(encoding="utf-8").splitlines()
         found.extend(

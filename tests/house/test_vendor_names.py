@@ -10,7 +10,8 @@ from tests.house.source import REPOSITORY, integration_of, text_files, where, wr
 
 KNOWN_VENDORS = frozenset(
     "anthropic assemblyai cartesia deepgram elevenlabs exotel freshsales gemini hubspot "
-    "infobip mongodb openai pipedrive plivo retellai salesforce signalwire speechmatics telnyx twilio ultravox vonage zoho".split()
+    "infobip mongodb openai pipedrive plivo retellai salesforce signalwire speechmatics telnyx "
+    "twilio ultravox vonage zoho".split()
 )
 SHORTEST_NAME = 3
 """A name of one or two letters cannot be told from ordinary code."""
