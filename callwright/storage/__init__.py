@@ -1,0 +1,1 @@
+"""The database: tables, queries, migrations, durable workflows and secrets, on SQLite or PostgreSQL."""

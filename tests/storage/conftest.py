@@ -1,0 +1,3 @@
+from tests.databases import database, database_url, open_database, postgres_server
+
+__all__ = ["database", "database_url", "open_database", "postgres_server"]
