@@ -12,7 +12,7 @@ settings.register_profile("default", deadline=None)  # two cores shared with rea
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
-LIVE = "CALLWRIGHT_LIVE_TESTS"
+LIVE = "LIVE_TESTS"
 
 Eventually = Callable[..., Awaitable[None]]
 
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """A wait that ends when a condition holds and fails at its time limit: `await eventually(lambda: sent)`."""
+    """Waits until a condition holds, and fails at a time limit."""
 
     async def wait(condition: Callable[[], object], *, within_s: float = 5.0, every_s: float = 0.005) -> None:
         deadline = time.monotonic() + within_s
