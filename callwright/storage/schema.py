@@ -62,6 +62,7 @@ attempts = Table(
     Column("round", Integer, nullable=False),
     Column("finish_round", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
     Column("owner", SafeText),
     Column("media_token", SafeText),
     Column("carrier_call_id", SafeText),
