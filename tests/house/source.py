@@ -122,3 +122,8 @@ def write(root: Path, name: str, text: str = "") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def expect_none(found: list[str]) -> None:
+    """Fail with the whole list of what was found."""
+    assert not found, "\n" + "\n".join(found)

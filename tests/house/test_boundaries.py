@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.house.source import (
     REPOSITORY,
+    expect_none,
     imports,
     integration_of,
     is_simulator,
@@ -113,7 +114,7 @@ def _importers(root: Path, modules: tuple[str, ...], concerns: Callable[[Path], 
 
 
 def test_only_config_reads_the_environment() -> None:
-    assert environment_readers(REPOSITORY) == []
+    expect_none(environment_readers(REPOSITORY))
 
 
 def test_readers_of_the_environment_are_found(tmp_path: Path) -> None:
@@ -129,7 +130,7 @@ def test_readers_of_the_environment_are_found(tmp_path: Path) -> None:
 
 
 def test_only_the_audio_plane_touches_samples() -> None:
-    assert sample_users(REPOSITORY) == []
+    expect_none(sample_users(REPOSITORY))
 
 
 def test_sample_work_elsewhere_is_found(tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ def test_sample_work_elsewhere_is_found(tmp_path: Path) -> None:
 
 
 def test_no_pydantic_on_the_media_path() -> None:
-    assert slow_media(REPOSITORY) == []
+    expect_none(slow_media(REPOSITORY))
 
 
 def test_pydantic_on_the_media_path_is_found(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_pydantic_on_the_media_path_is_found(tmp_path: Path) -> None:
 
 
 def test_simulators_and_adapters_share_no_code() -> None:
-    assert shared_code(REPOSITORY) == []
+    expect_none(shared_code(REPOSITORY))
 
 
 def test_shared_code_is_found(tmp_path: Path) -> None:

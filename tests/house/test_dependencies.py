@@ -6,7 +6,7 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from tests.house.source import REPOSITORY, imports, is_test, python_files, where, write
+from tests.house.source import REPOSITORY, expect_none, imports, is_test, python_files, where, write
 
 _NAME = re.compile(r"^[\w.-]+")
 
@@ -32,7 +32,7 @@ def _normal(name: str) -> str:
 
 
 def test_dependencies_are_declared() -> None:
-    assert undeclared(REPOSITORY) == []
+    expect_none(undeclared(REPOSITORY))
 
 
 def test_a_borrowed_dependency_is_found(tmp_path: Path) -> None:

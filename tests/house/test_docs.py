@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from callwright.config import declared_variables
-from tests.house.source import REPOSITORY, write
+from tests.house.source import REPOSITORY, expect_none, write
 from tools.command_line import callwright_commands, commands, undocumented
 from tools.generate_docs import outdated, pages
 
@@ -17,7 +17,7 @@ def unexplained(settings: dict[str, str]) -> list[str]:
 
 
 def test_the_generated_pages_are_up_to_date() -> None:
-    assert outdated(REPOSITORY / "docs") == [], "run `make docs`"
+    expect_none([f"docs/{name}: run `make docs`" for name in outdated(REPOSITORY / "docs")])
 
 
 def test_an_outdated_page_is_found(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_an_outdated_page_is_found(tmp_path: Path) -> None:
 
 
 def test_every_command_is_documented() -> None:
-    assert undocumented(callwright_commands()) == []
+    expect_none(undocumented(callwright_commands()))
 
 
 def test_an_undocumented_command_is_found() -> None:
@@ -50,7 +50,7 @@ def test_an_undocumented_command_is_found() -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    assert unexplained(declared_variables()) == []
+    expect_none(unexplained(declared_variables()))
 
 
 def test_an_unexplained_setting_is_found() -> None:

@@ -5,7 +5,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.house.source import REPOSITORY, Function, is_test, module_name, python_files, tree, where, write
+from tests.house.source import (
+    REPOSITORY,
+    Function,
+    expect_none,
+    is_test,
+    module_name,
+    python_files,
+    tree,
+    where,
+    write,
+)
 
 _STOP_WORDS = frozenset("a an the of for to this that its is are and or in on with from by".split())
 _ELSEWHERE = frozenset({"overload", "override", "setter", "deleter"})
@@ -61,11 +71,11 @@ def _stems(text: str) -> set[str]:
 
 
 def test_public_names_are_documented() -> None:
-    assert missing_docstrings(REPOSITORY) == []
+    expect_none(missing_docstrings(REPOSITORY))
 
 
 def test_docstrings_say_more_than_the_name() -> None:
-    assert empty_docstrings(REPOSITORY) == []
+    expect_none(empty_docstrings(REPOSITORY))
 
 
 def test_missing_docstrings_are_found(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.house.source import REPOSITORY, python_files, tree, where, write
+from tests.house.source import REPOSITORY, expect_none, python_files, tree, where, write
 
 BLIND = frozenset({"Exception", "BaseException", "ExceptionGroup", "BaseExceptionGroup"})
 _PRAGMA = re.compile(r"#\s*(noqa|type:|pragma)[^#]*")
@@ -13,7 +13,7 @@ _WORDS = 3
 
 
 def unexplained_excepts(root: Path) -> list[str]:
-    """Blind excepts and suppressions without a comment on the line or the line above."""
+    """Blind excepts and suppressions without a comment on the line or next to it."""
     found: list[str] = []
     for path in python_files(root):
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -45,13 +45,13 @@ def _is_blind(expression: ast.expr) -> bool:
 
 def _explained(lines: list[str], line: int) -> bool:
     here = lines[line - 1].partition("#")
-    above = lines[line - 2].strip() if line > 1 else ""
-    comments = [here[1] + here[2]] + ([above] if above.startswith("#") else [])
+    around = [lines[line - 2].strip() if line > 1 else "", lines[line].strip() if line < len(lines) else ""]
+    comments = [here[1] + here[2], *(text for text in around if text.startswith("#"))]
     return any(len(_PRAGMA.sub("", comment).strip("# ").split()) >= _WORDS for comment in comments)
 
 
 def test_blind_excepts_are_explained() -> None:
-    assert unexplained_excepts(REPOSITORY) == []
+    expect_none(unexplained_excepts(REPOSITORY))
 
 
 def test_unexplained_excepts_are_found(tmp_path: Path) -> None:
@@ -72,6 +72,7 @@ def test_explained_and_narrow_excepts_pass(tmp_path: Path) -> None:
         "callwright/a.py",
         "try: pass\nexcept Exception:  # one call must not end the others\n    pass\n"
         "try:\n    pass\n# the loop outlives a bad item\nexcept Exception:\n    pass\n"
+        "try: pass\nexcept Exception:\n    # one call must not end the others\n    pass\n"
         "try: pass\nexcept ValueError: pass\n",
     )
     assert unexplained_excepts(tmp_path) == []

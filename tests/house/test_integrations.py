@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.house.source import REPOSITORY, tree, walk, write
+from tests.house.source import REPOSITORY, expect_none, tree, walk, write
 
 _OBJECT_PATH = re.compile(r"^(?P<module>[\w.]+):(?P<name>\w+)$")
 
@@ -76,7 +76,7 @@ def _top_names(path: Path) -> set[str]:
 
 
 def test_integrations_have_the_standard_shape() -> None:
-    assert misshapen(REPOSITORY) == []
+    expect_none(misshapen(REPOSITORY))
 
 
 def test_missing_parts_are_found(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import re
 import tokenize
 from pathlib import Path
 
-from tests.house.source import REPOSITORY, python_files, where, write
+from tests.house.source import REPOSITORY, expect_none, python_files, where, write
 
 _PRAGMA = re.compile(r"#\s*(?:noqa(?::\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*)?|type:\s*ignore(?:\[[\w, -]+\])?)")
 _LIST_ITEM = re.compile(r'^\s+"[A-Z]+\d*",')
@@ -38,7 +38,7 @@ def unexplained_ignores(root: Path) -> list[str]:
 
 
 def test_pragmas_are_explained() -> None:
-    assert unexplained_pragmas(REPOSITORY) == []
+    expect_none(unexplained_pragmas(REPOSITORY))
 
 
 def test_unexplained_pragmas_are_found(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_unexplained_pragmas_are_found(tmp_path: Path) -> None:
 
 
 def test_ignored_rules_are_explained() -> None:
-    assert unexplained_ignores(REPOSITORY) == []
+    expect_none(unexplained_ignores(REPOSITORY))
 
 
 def test_unexplained_ignores_are_found(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.house.source import CODE_FOLDERS, REPOSITORY, text_files, walk, where, write
+from tests.house.source import CODE_FOLDERS, REPOSITORY, expect_none, text_files, walk, where, write
 
 _SLASH = "/"  # kept apart so that this file does not hold what it looks for
 MACHINE_PATHS = re.compile(
@@ -63,7 +63,7 @@ def _lines(root: Path, pattern: re.Pattern[str]) -> list[str]:
 
 
 def test_no_machine_path() -> None:
-    assert machine_paths(REPOSITORY) == []
+    expect_none(machine_paths(REPOSITORY))
 
 
 def test_machine_paths_are_found(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_machine_paths_are_found(tmp_path: Path) -> None:
 
 
 def test_no_registry_host() -> None:
-    assert registry_hosts(REPOSITORY) == []
+    expect_none(registry_hosts(REPOSITORY))
 
 
 def test_registry_hosts_are_found(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_registry_hosts_are_found(tmp_path: Path) -> None:
 
 
 def test_the_locks_do_not_say_where_packages_come_from() -> None:
-    assert index_options(REPOSITORY) == []
+    expect_none(index_options(REPOSITORY))
 
 
 def test_index_options_are_found(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_index_options_are_found(tmp_path: Path) -> None:
 
 
 def test_names_mean_something() -> None:
-    assert meaningless_names(REPOSITORY) == []
+    expect_none(meaningless_names(REPOSITORY))
 
 
 def test_meaningless_names_are_found(tmp_path: Path) -> None:
