@@ -62,7 +62,6 @@ attempts = Table(
     Column("round", Integer, nullable=False),
     Column("finish_round", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
-    Column("failures", Integer, nullable=False),
     Column("owner", SafeText),
     Column("media_token", SafeText),
     Column("carrier_call_id", SafeText),

@@ -75,7 +75,6 @@ def _attempts() -> None:
         sa.Column("round", sa.Integer(), nullable=False),
         sa.Column("finish_round", sa.Integer(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=True),
         sa.Column("media_token", sa.Text(), nullable=True),
         sa.Column("carrier_call_id", sa.Text(), nullable=True),
