@@ -1,7 +1,8 @@
 """Keeps secrets out of logs, errors and stored bodies."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 _HIDDEN = "***"
 _KEYED = re.compile(
@@ -10,6 +11,9 @@ _KEYED = re.compile(
         |token|signed_url|conversation_signature|credentials|webhook_secret)\b["']?\s*[:=]\s*)
     ("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:[A-Za-z-]+\s)?[^\s,;&}"']+)
     """
+)
+_SECRET_NAME = re.compile(
+    r"(?i)(?:^|[_-])(?:api[_-]?key|apikey|authorization|token|client_secret|password|secret|signed_url|credentials)$"
 )
 _SHORTEST_SECRET = 6
 BODY_LIMIT = 2000
@@ -29,6 +33,21 @@ class Redactor:
         if self._known is not None:
             text = self._known.sub(_HIDDEN, text)
         return _KEYED.sub(lambda match: match.group(1) + _HIDDEN, text)
+
+    def data(self, value: Any) -> Any:
+        """JSON-friendly data without secrets: in its texts, and under names that promise one."""
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, Mapping):
+            return {
+                str(name): _HIDDEN if item and _SECRET_NAME.search(str(name)) else self.data(item)
+                for name, item in value.items()
+            }
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.data(item) for item in value]
+        return self(str(value))
 
     def body(self, text: str) -> str:
         """A vendor's body without secrets, cut to 2,000 characters."""
