@@ -52,8 +52,8 @@ PARTS = {
         "buffers_audio = False\n    text_frames = False",
     ),
     Role.VOICE_AGENTS: Part(
-        "agent_platform",
-        "Agents",
+        "voice_agents",
+        "VoiceAgents",
         voice_agent,
         "VoiceAgents",
         "session",
