@@ -221,6 +221,13 @@ class VoiceAgents(Protocol):
         """Ask for the results; state GONE if the platform does not know the conversation."""
         ...
 
+    async def load_secrets(self) -> None:
+        """Have at hand what `webhook` needs, such as a stored secret that `setup` may have replaced meanwhile.
+
+        Awaited before each `webhook`; cheap, because what was read is kept for a while.
+        """
+        ...
+
     def webhook(self, request: WebhookRequest) -> list[ConversationResult]:
         """Verify and understand a webhook; raises WebhookRejected."""
         ...
