@@ -163,7 +163,6 @@ suppressions = Table(
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
     Column("evidence", SafeText, nullable=False),
-    Index("ix_suppressions_created_at_phone", "created_at", "phone"),
 )
 
 agents = Table(
@@ -260,7 +259,7 @@ processes = Table(
     "processes",
     metadata,
     Column("id", SafeText, primary_key=True),
-    Column("slot", Integer),
+    Column("slot", Integer, nullable=False),
     Column("base_url", SafeText, nullable=False),
     Column("roles", JSON, nullable=False),
     Column("started_at", Moment, nullable=False),

@@ -215,7 +215,7 @@ def _processes() -> None:
     op.create_table(
         "processes",
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("slot", sa.Integer(), nullable=True),
+        sa.Column("slot", sa.Integer(), nullable=False),
         sa.Column("base_url", sa.Text(), nullable=False),
         sa.Column("roles", sa.JSON(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
@@ -257,7 +257,6 @@ def _suppressions() -> None:
         sa.Column("evidence", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("phone", name=op.f("pk_suppressions")),
     )
-    op.create_index("ix_suppressions_created_at_phone", "suppressions", ["created_at", "phone"], unique=False)
 
 
 def _tokens() -> None:
