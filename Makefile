@@ -33,7 +33,7 @@ types: $(VENV)/.dev ## Check the types
 	@$(BIN)/mypy
 
 contracts: $(VENV)/.dev ## Check which part may import which
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 house: $(VENV)/.dev ## Check the house rules
 	@$(BIN)/python -m pytest -q tests/house
