@@ -28,7 +28,7 @@ def unexplained_excepts(root: Path) -> list[str]:
 def _blind_lines(module: ast.Module) -> Iterator[int]:
     for node in ast.walk(module):
         if isinstance(node, ast.ExceptHandler):
-            blind = node.type is None or _is_blind(node.type)
+            blind = (node.type is None or _is_blind(node.type)) and not _raises_again(node)
         elif isinstance(node, ast.Call):
             suppresses = ast.unparse(node.func).split(".")[-1] == "suppress"
             blind = suppresses and any(_is_blind(argument) for argument in node.args)
@@ -36,6 +36,12 @@ def _blind_lines(module: ast.Module) -> Iterator[int]:
             continue
         if blind:
             yield node.lineno
+
+
+def _raises_again(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler only cleans up: nothing is swallowed."""
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
 
 
 def _is_blind(expression: ast.expr) -> bool:
@@ -73,6 +79,7 @@ def test_explained_and_narrow_excepts_pass(tmp_path: Path) -> None:
         "try: pass\nexcept Exception:  # one call must not end the others\n    pass\n"
         "try:\n    pass\n# the loop outlives a bad item\nexcept Exception:\n    pass\n"
         "try: pass\nexcept Exception:\n    # one call must not end the others\n    pass\n"
+        "try: pass\nexcept BaseException:\n    close()\n    raise\n"
         "try: pass\nexcept ValueError: pass\n",
     )
     assert unexplained_excepts(tmp_path) == []
