@@ -1,0 +1,139 @@
+"""What the two ways of sending the agent's audio to the carrier share: the queue, and who waits for its end."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from callwright.domain.audio import FRAME_MS, AudioFormat
+from callwright.media.audio_queue import AudioQueue
+from callwright.media.counts import AudioCounts
+
+FRAME_S = FRAME_MS / 1000
+LISTEN_EVERY = 5
+"""One frame in so many is measured for loudness."""
+
+
+class CarrierWriter(Protocol):
+    """What a playout needs of a carrier's socket."""
+
+    paused: bool
+
+    def send_audio(self, payload: bytes) -> None:
+        """Write one message of whole frames."""
+        ...
+
+    def send_clear(self) -> None:
+        """Empty the carrier's buffer, where it has one."""
+        ...
+
+    def send_mark(self, name: str) -> bool:
+        """Ask to be told when all before was played; False where the carrier has no marks."""
+        ...
+
+
+class PlayedTap(Protocol):
+    """Who wants a copy of what the person hears, such as the recording."""
+
+    def agent(self, payload: bytes, at: float) -> None:
+        """A piece starts to be heard at `at` (seconds of the media clock)."""
+        ...
+
+    def cut(self, size: int) -> None:
+        """The last `size` bytes were taken back before they were heard."""
+        ...
+
+
+class Playout:
+    """The queue of one call and what both kinds of schedule share.
+
+    `deadline` is for the pacer; `spoken_at` is when agent audio last left, `loud_at` when it was last not silent.
+    """
+
+    def __init__(
+        self,
+        audio: AudioFormat,
+        queue_s: float,
+        counts: AudioCounts,
+        is_silent: Callable[[bytes], bool],
+        on_spoken: Callable[[], None],
+    ) -> None:
+        self.format = audio
+        self.deadline = float("inf")
+        self.tap: PlayedTap | None = None
+        self.spoken_at = self.loud_at = float("-inf")
+        self._queue = AudioQueue(int(queue_s * audio.bytes_per_second))
+        self._frame_bytes = audio.frame_bytes
+        self._counts = counts
+        self._is_silent = is_silent
+        self._on_spoken: Callable[[], None] | None = on_spoken
+        self._writer: CarrierWriter | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+
+    @property
+    def queued_ms(self) -> float:
+        """Milliseconds of agent audio that have not left yet."""
+        return self.format.ms_for_bytes(self._queue.size)
+
+    def attach(self, writer: CarrierWriter, now: float) -> None:
+        """Send to this socket from `now` on."""
+        raise NotImplementedError
+
+    def detach(self) -> None:
+        """Send nothing until the next `attach`; audio is kept."""
+        self._writer = None
+        self.deadline = float("inf")
+
+    def limit_queue(self, seconds: float) -> None:
+        """Keep at most this much audio from now on."""
+        self._queue.limit = int(seconds * self.format.bytes_per_second)
+
+    def push(self, chunk: bytes, now: float) -> None:
+        """Take agent audio of any length in the carrier's format."""
+        raise NotImplementedError
+
+    def inbound(self, now: float) -> None:
+        """A frame of the person arrived, which is the carrier's clock and a good moment to send."""
+        raise NotImplementedError
+
+    def tick(self, now: float) -> None:
+        """The deadline passed."""
+        raise NotImplementedError
+
+    def interrupt(self, now: float) -> float:
+        """Drop what was not heard yet, here and at the carrier; answers how many ms that was."""
+        raise NotImplementedError
+
+    def played_ms(self, now: float) -> float:
+        """Milliseconds of agent audio that the person has heard."""
+        raise NotImplementedError
+
+    def drained(self, now: float) -> asyncio.Future[None]:
+        """Done when all audio queued so far was heard, or dropped by an interruption."""
+        raise NotImplementedError
+
+    def marked(self, name: str) -> None:
+        """The carrier played everything before this mark."""
+
+    def release(self) -> None:
+        """End every wait."""
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def _store(self, chunk: bytes) -> None:
+        dropped = self._queue.push(chunk)
+        if dropped:
+            self._counts.dropped_queue_full += -(-dropped // self._frame_bytes)
+
+    def _wait(self) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        return future
+
+    def _heard(self, now: float) -> None:
+        """Agent audio leaves: the first time it is reported."""
+        self.spoken_at = now
+        if self._on_spoken is not None:
+            report, self._on_spoken = self._on_spoken, None
+            report()
