@@ -1,6 +1,7 @@
 """Faults on command: a simulator asks before it answers, and before it sends a webhook."""
 
 import random
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -24,7 +25,8 @@ class FaultKind(StrEnum):
 @dataclass(slots=True)
 class Fault:
     """One fault. `where` is a prefix of what the simulator names the place, such as `POST /calls/1/calls`,
-    `webhook CALL_ESTABLISHED`, or `socket`.
+    `webhook CALL_ESTABLISHED`, or `socket`; with `$` at its end it is the whole name, and `*` in it stands for
+    anything but a slash, as in `POST /calls/1/calls/*/hangup$`.
 
     STATUS answers `status` with `body` and `headers` and has no effect; DELAY waits `seconds` first; HANG never
     answers; DROP_BEFORE cuts the connection without an effect, DROP_AFTER after the effect; REPEAT, REORDER, LOSE
@@ -66,7 +68,7 @@ class Faults:
     def draw(self, where: str, *kinds: FaultKind) -> Fault | None:
         """The first fault in force for a place (of the kinds, if given); counts it."""
         for fault in self._active:
-            if not where.startswith(fault.where) or (kinds and fault.kind not in kinds):
+            if not _is_at(fault.where, where) or (kinds and fault.kind not in kinds):
                 continue
             if fault.skip > 0:
                 fault.skip -= 1
@@ -78,3 +80,11 @@ class Faults:
                 self._active.remove(fault)
             return fault
         return None
+
+
+def _is_at(pattern: str, where: str) -> bool:
+    if "*" not in pattern and not pattern.endswith("$"):
+        return where.startswith(pattern)
+    whole = pattern.endswith("$")
+    expression = "[^/]*".join(re.escape(part) for part in pattern.removesuffix("$").split("*"))
+    return re.match(expression + ("$" if whole else ""), where) is not None

@@ -18,7 +18,10 @@ _CLOSE_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One webhook. `name` is the event's type; `body` the raw body; `sign` returns the headers that prove it."""
+    """One webhook. `name` is the event's type; `body` the raw body; `sign` returns the headers that prove it.
+
+    Webhooks with the same `sequence`, such as those of one call, are delivered in order.
+    """
 
     name: str
     url: str
@@ -26,6 +29,7 @@ class Webhook:
     sign: Callable[[bytes], Mapping[str, str]] = field(default=lambda _body: {})
     content_type: str = "application/json"
     decoded: Any = None
+    sequence: str = ""
 
 
 class WebhookSender:
@@ -44,10 +48,10 @@ class WebhookSender:
         self._retry_after_s = retry_after_s
         self._client = httpx2.AsyncClient(timeout=timeout_s, trust_env=False)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._last: asyncio.Task[None] | None = None
+        self._last: dict[str, asyncio.Task[None]] = {}
 
     def send(self, webhook: Webhook) -> None:
-        """Deliver in the order of the calls, unless a fault says otherwise; returns at once."""
+        """Deliver each sequence in the order of the calls, unless a fault says otherwise; returns at once."""
         fault = self._faults.draw(f"webhook {webhook.name}", *_WEBHOOK_FAULTS)
         if fault is not None and fault.kind is FaultKind.LOSE:
             self._record(webhook, None)
@@ -59,12 +63,12 @@ class WebhookSender:
             delay = delay or _REORDER_S
         corrupt = fault is not None and fault.kind is FaultKind.CORRUPT
         for _ in range(copies):
-            after = None if detached else self._last
+            after = None if detached else self._last.get(webhook.sequence)
             task = asyncio.create_task(self._deliver(webhook, after, delay, corrupt=corrupt))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
             if not detached:
-                self._last = task
+                self._last[webhook.sequence] = task
+            task.add_done_callback(lambda done: self._forget(webhook.sequence, done))
 
     async def close(self) -> None:
         """Give deliveries in progress 2 s, then drop them."""
@@ -74,6 +78,11 @@ class WebhookSender:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._client.aclose()
+
+    def _forget(self, sequence: str, done: asyncio.Task[None]) -> None:
+        self._tasks.discard(done)
+        if self._last.get(sequence) is done:
+            del self._last[sequence]
 
     async def _deliver(
         self, webhook: Webhook, after: asyncio.Task[None] | None, delay: float, *, corrupt: bool
