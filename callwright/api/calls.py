@@ -1,0 +1,235 @@
+"""/api/v1/calls: place calls, follow them, and steer them."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from pydantic import AwareDatetime
+
+from callwright.api import problems
+from callwright.api.declared import guarded, with_body
+from callwright.api.keys import Scope, needs
+from callwright.api.requests import AgentName, CallRequest, ContextRequest
+from callwright.api.state import IdempotencyState, ServicesState, ShowerState
+from callwright.api.views import CallPage, CallView, EventList, TranscriptView
+from callwright.calls.service import NewCall
+from callwright.domain.outcome import EndReason
+from callwright.domain.phone import to_e164
+from callwright.domain.states import CallState
+from callwright.storage.api_keys import ApiKey
+
+router = APIRouter(prefix="/calls", tags=["calls"])
+
+CallId = Annotated[
+    str, Path(description="The call's id.", min_length=1, max_length=64, pattern=r"^[\w.:-]+$")
+]
+Reader = Annotated[ApiKey, needs(Scope.CALLS_READ)]
+Writer = Annotated[ApiKey, needs(Scope.CALLS_WRITE)]
+_IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        description="Any text of your own: the same key with the same body gives the same call, for a day.",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x20-\x7e]+$",
+        examples=["order-4711-first-call"],
+    ),
+]
+
+
+@router.post(
+    "",
+    operation_id="create_call",
+    summary="Place a call",
+    status_code=201,
+    response_model=CallView,
+    responses={
+        201: {
+            "description": "The call is committed and will be dialled as soon as the rules allow.",
+            "headers": {
+                "Location": {"description": "The call's address.", "schema": {"type": "string"}},
+                "Idempotency-Replayed": {
+                    "description": "`true` when the answer is that of an earlier request.",
+                    "schema": {"type": "string", "enum": ["true"]},
+                },
+            },
+        },
+        **with_body(problems.NOT_FOUND, problems.KEY_REUSED, problems.KEY_BUSY),
+    },
+)
+async def create_call(
+    body: CallRequest,
+    key: Writer,
+    services: ServicesState,
+    shower: ShowerState,
+    idempotency: IdempotencyState,
+    idempotency_key: _IdempotencyKey = None,
+) -> Response:
+    """Commit a call to a CRM record or a number; it is dialled in the background, as soon as the rules allow."""
+
+    async def make(dedup_key: str | None) -> tuple[str, dict[str, Any]]:
+        call = await services.calls.create(
+            NewCall(
+                agent=body.agent,
+                phone=body.phone,
+                record_id=body.record,
+                variables=body.variables,
+                not_before=body.not_before,
+                tags=body.tags,
+                dedup_key=dedup_key,
+            )
+        )
+        return call.id, shower.call(call).model_dump(mode="json")
+
+    if idempotency_key is None:
+        (_, answer), repeated = await make(None), False
+    else:
+        answer, repeated = await idempotency.answer(key.id, idempotency_key, body, make)
+    headers = {"Location": f"/api/v1/calls/{answer['id']}"}
+    if repeated:
+        headers["Idempotency-Replayed"] = "true"
+    return JSONResponse(answer, status_code=201, headers=headers)
+
+
+@router.get(
+    "",
+    operation_id="list_calls",
+    summary="Find calls",
+    responses=guarded(problems.INVALID),
+)
+async def list_calls(  # noqa: PLR0913  (each filter is a query parameter of its own)
+    _key: Reader,
+    services: ServicesState,
+    shower: ShowerState,
+    *,
+    state: Annotated[CallState | None, Query(description="Only calls in this state.")] = None,
+    agent: Annotated[AgentName | None, Query(description="Only calls of this agent.")] = None,
+    phone: Annotated[str | None, Query(description="Only calls to this number.", max_length=40)] = None,
+    record: Annotated[
+        str | None, Query(description="Only calls about this CRM record.", max_length=128)
+    ] = None,
+    outcome: Annotated[EndReason | None, Query(description="Only calls that ended so.")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Created then or later.")] = None,
+    before: Annotated[AwareDatetime | None, Query(description="Created earlier.")] = None,
+    limit: Annotated[int, Query(description="Calls per page.", ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(description="From the page before.", max_length=200)] = None,
+) -> CallPage:
+    """Calls that match all filters, newest first, a page at a time."""
+    found, next_cursor = await services.calls.search(
+        state=state,
+        agent=agent,
+        phone=None if phone is None else to_e164(phone, services.settings.default_region),
+        crm_record=record,
+        outcome=outcome,
+        since=since,
+        before=before,
+        limit=limit,
+        cursor=cursor,
+    )
+    return CallPage(items=[shower.call(call) for call in found], next_cursor=next_cursor)
+
+
+@router.get(
+    "/{call_id}",
+    operation_id="get_call",
+    summary="One call",
+    responses=guarded(problems.NOT_FOUND, problems.INVALID),
+)
+async def get_call(call_id: CallId, _key: Reader, services: ServicesState, shower: ShowerState) -> CallView:
+    """Everything about a call as it is now."""
+    return shower.call(await services.calls.get(call_id))
+
+
+@router.get(
+    "/{call_id}/events",
+    operation_id="get_call_events",
+    summary="A call's log",
+    responses=guarded(problems.NOT_FOUND, problems.INVALID),
+)
+async def get_call_events(
+    call_id: CallId, _key: Reader, services: ServicesState, shower: ShowerState
+) -> EventList:
+    """Every decision and report about a call, oldest first: gate, states, the carrier's events, write-backs."""
+    return EventList(items=[shower.event(event) for event in await services.calls.history(call_id)])
+
+
+@router.get(
+    "/{call_id}/transcript",
+    operation_id="get_call_transcript",
+    summary="What was said",
+    responses={
+        200: {
+            "content": {
+                "text/plain": {"schema": {"type": "string"}, "example": "[00:01] agent: Good morning.\n"}
+            }
+        },
+        **guarded(problems.NOT_FOUND, problems.INVALID),
+    },
+    response_model=TranscriptView,
+)
+async def get_call_transcript(
+    call_id: CallId, _key: Reader, services: ServicesState, shower: ShowerState, request: Request
+) -> Response | TranscriptView:
+    """The transcript with times, during the call too; as text with `Accept: text/plain`."""
+    lines = [shower.line(line) for line in await services.calls.transcript(call_id)]
+    if request.headers.get("accept", "").startswith("text/plain"):
+        text = "".join(
+            f"[{line.at_ms // 60_000:02d}:{line.at_ms // 1000 % 60:02d}] {line.speaker}: {line.text}\n"
+            for line in lines
+        )
+        return PlainTextResponse(text)
+    return TranscriptView(items=lines)
+
+
+@router.get(
+    "/{call_id}/recording",
+    operation_id="get_call_recording",
+    summary="The recording",
+    response_class=FileResponse,
+    responses={
+        200: {
+            "description": "A stereo WAV file: the agent on the left, the person on the right.",
+            "content": {"audio/wav": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        206: {
+            "description": "The range that was asked for.",
+            "content": {"audio/wav": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **guarded(problems.NOT_FOUND, problems.MALFORMED, problems.RANGE, problems.INVALID),
+    },
+)
+async def get_call_recording(call_id: CallId, _key: Reader, services: ServicesState) -> FileResponse:
+    """The recording as a file; players may ask for ranges of it."""
+    path = await services.calls.recording(call_id)
+    return FileResponse(path, media_type="audio/wav", filename=f"{call_id}.wav")
+
+
+@router.post(
+    "/{call_id}/hang-up",
+    operation_id="hang_up_call",
+    summary="End a call",
+    status_code=202,
+    responses=guarded(problems.NOT_FOUND, problems.CONFLICT, problems.INVALID),
+)
+async def hang_up_call(
+    call_id: CallId, _key: Writer, services: ServicesState, shower: ShowerState
+) -> CallView:
+    """End a call wherever it is: a waiting one is cancelled, a running one is hung up. It ends soon after."""
+    return shower.call(await services.calls.hang_up(call_id))
+
+
+@router.post(
+    "/{call_id}/context",
+    operation_id="push_call_context",
+    summary="Tell the agent what changed",
+    status_code=204,
+    responses={
+        204: {"description": "The agent is being told."},
+        **with_body(problems.NOT_FOUND, problems.CONFLICT),
+    },
+)
+async def push_call_context(
+    call_id: CallId, body: ContextRequest, _key: Writer, services: ServicesState
+) -> None:
+    """Push changed variables to the agent while it talks."""
+    await services.calls.push_context(call_id, body.variables)
