@@ -21,7 +21,8 @@ class CrmReference:
 class Attempt:
     """A snapshot of one attempt's row. Times are aware UTC; `phone` is E.164, empty until it is known.
 
-    `round` counts the starts of the dial workflow, `finish_round` those of the finish workflow;
+    `round` counts the starts of the dial workflow, `finish_round` those of the finish workflow, `failures` the
+    tries to prepare or dial that failed without effect;
     `revision` grows with every change; `owner` is the process that holds the media.
     """
 
@@ -42,6 +43,7 @@ class Attempt:
     previous_id: str | None = None
     round: int = 0
     finish_round: int = 0
+    failures: int = 0
     owner: str | None = None
     media_token: str | None = None
     carrier_call_id: str | None = None

@@ -41,7 +41,8 @@ class CarrierEvent:
     """One event of a carrier.
 
     `attempt_id` is our id where the carrier echoes it; `carrier_call_id` its id of the leg concerned;
-    `person_call_id` its id of the person's leg when that is another; `dedup_key` is the same for repeats.
+    `person_call_id` its id of the person's leg when that is another; `dedup_key` is the same for repeats;
+    what is under `keep` in `data` is remembered with the attempt and given back in CallHandle.data.
     """
 
     kind: CarrierEventKind

@@ -38,13 +38,13 @@ class Decision:
 class GateFacts:
     """All that the gate looks at, read in the transaction that commits the intent.
 
-    `zones` are all those the recipient may be in; empty when unknown. The carrier's rate is reserved after this.
+    `hours` must all be open; `zones` are all those the recipient may be in; empty when unknown. The carrier's rate is reserved after this.
     """
 
     now: datetime
     phone: str
     zones: tuple[ZoneInfo, ...]
-    hours: CallingHours
+    hours: tuple[CallingHours, ...]
     suppressed: str | None
     caller_id: str
     owned_caller_ids: frozenset[str]
@@ -55,6 +55,7 @@ class GateFacts:
 
 IN_FLIGHT_RETRY = timedelta(seconds=30)
 CONCURRENCY_RETRY = timedelta(seconds=2)
+_FARTHEST_OPENING = timedelta(days=15)
 
 
 def decide(facts: GateFacts) -> Decision:
@@ -93,12 +94,20 @@ def _hours(facts: GateFacts) -> _Finding:
     if not facts.zones:
         return _finding("hours", Verdict.REFUSE, "the recipient's time zone is not known")
     names = ", ".join(str(zone) for zone in facts.zones)
-    if facts.hours.open_at(facts.now, facts.zones):
-        return _finding("hours", Verdict.ALLOW, f"{facts.hours} is open in {names}")
-    opening = facts.hours.next_opening(facts.now, facts.zones)
+    windows = " and ".join(str(hours) for hours in facts.hours)
+    opening: datetime | None = facts.now
+    while opening is not None:
+        closed = [hours for hours in facts.hours if not hours.open_at(opening, facts.zones)]
+        if not closed:
+            break
+        opening = closed[0].next_opening(opening, facts.zones)
+        if opening is not None and opening - facts.now > _FARTHEST_OPENING:
+            opening = None
     if opening is None:
-        return _finding("hours", Verdict.REFUSE, f"{facts.hours} never opens in all of {names}")
-    return _finding("hours", Verdict.DEFER, f"{facts.hours} is closed in {names}", opening)
+        return _finding("hours", Verdict.REFUSE, f"{windows} never opens in all of {names}")
+    if opening > facts.now:
+        return _finding("hours", Verdict.DEFER, f"{windows} is closed in {names}", opening)
+    return _finding("hours", Verdict.ALLOW, f"{windows} is open in {names}")
 
 
 def _one_in_flight(facts: GateFacts) -> _Finding:

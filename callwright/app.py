@@ -1,0 +1,224 @@
+"""The one place where the parts are put together."""
+
+import asyncio
+import contextlib
+import fcntl
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+
+from callwright.calls.agents import AgentBook, AgentService
+from callwright.calls.conversation import ConversationTools
+from callwright.calls.dialing import Dialer, DialRules
+from callwright.calls.directory import Directory
+from callwright.calls.farewell import Farewell
+from callwright.calls.finishing import Finisher
+from callwright.calls.gatekeeper import Gatekeeper
+from callwright.calls.inbox import Inbox
+from callwright.calls.joining import Door
+from callwright.calls.ledger import Ledger
+from callwright.calls.live import LiveCalls
+from callwright.calls.reconciling import Reconciler
+from callwright.calls.recovery import ProcessFacts, Recovery
+from callwright.calls.service import CallService
+from callwright.calls.sweeper import DIAL, FINISH, Sweeper
+from callwright.calls.tools import HttpTools
+from callwright.calls.writeback import CrmWriter
+from callwright.config import Configuration
+from callwright.domain.errors import ConfigurationError, Problem
+from callwright.media.metrics import MediaMetrics
+from callwright.media.plane import MediaPlane
+from callwright.media.recording import RecordingStore
+from callwright.ports.clock import Clock, ShiftedClock, SystemClock
+from callwright.registry import IntegrationContext
+from callwright.storage.bus import Bus
+from callwright.storage.database import Database
+from callwright.storage.durable import DbosWorkflows
+from callwright.storage.rates import Counters
+from callwright.storage.vault import Secrets, Tokens
+
+log = structlog.get_logger(__name__)
+
+RECORDINGS = "recordings"
+_LOCK_FILE = "callwright.lock"
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Callwright:
+    """Everything that one process runs. `build`, then `start` once the port listens, then `stop`."""
+
+    def __init__(
+        self, configuration: Configuration, database: Database, clock: Clock, process_id: str
+    ) -> None:
+        settings = configuration.settings
+        self.configuration = configuration
+        self.settings = settings
+        self.database = database
+        self.clock = clock
+        self.process_id = process_id
+        self.fenced = asyncio.Event()
+        self.secrets = Secrets(database)
+        self.bus = Bus(database)
+        self.counters = Counters(database, clock)
+        context = IntegrationContext(
+            clock, Tokens(database), self.secrets, self.counters, settings.our_base_url
+        )
+        self.directory = Directory(configuration.integrations, context)
+        self.workflows = DbosWorkflows(database, executor_id=process_id)
+        self.ledger = Ledger(database, clock, self.bus)
+        self.book = AgentBook(database)
+        self.agents = AgentService(database, self.directory, self.book)
+        metrics = MediaMetrics()
+        self.media = MediaPlane(clock, self.directory.carrier, metrics=metrics)
+        self.recordings = RecordingStore(settings.data_dir / RECORDINGS, clock.monotonic, metrics)
+        self._http_tools = HttpTools()
+        self._lock: Callable[[], None] | None = None
+        self._started = False
+        self._build_calls()
+
+    @classmethod
+    async def build(cls, configuration: Configuration) -> "Callwright":
+        """Open and migrate the database and build every part; nothing runs yet.
+
+        Raises ConfigurationError, also when another process uses the same data folder with SQLite.
+        """
+        settings = configuration.settings
+        clock = _clock(configuration)
+        await asyncio.to_thread((settings.data_dir / RECORDINGS).mkdir, parents=True, exist_ok=True)
+        lock = None if settings.database_url else _lock_folder(settings.data_dir)
+        key = settings.secret_key.get_secret_value() if settings.secret_key else None
+        try:
+            database = await Database.open(
+                settings.database_url, data_dir=settings.data_dir, clock=clock, secret_key=key
+            )
+            await database.migrate()
+            app = cls(configuration, database, clock, f"{settings.slot}-{secrets.token_hex(6)}")
+        except BaseException:
+            if lock is not None:
+                lock()
+            raise
+        app._lock = lock
+        return app
+
+    async def start(self) -> None:
+        """Take up work: durable workflows, webhooks, timers, conversations, and what a dead process left."""
+        await asyncio.to_thread(self.recordings.mend)
+        await self.bus.start()
+        await self.workflows.launch()
+        await self.recovery.announce()
+        self.live.start()
+        await self.sweeper.start()
+        self._started = True
+        log.info("started", process=self.process_id)
+
+    async def stop(self) -> None:
+        """End conversations politely and release everything, within about half a minute."""
+        self._started = False
+        await self.live.stop()
+        await self.sweeper.stop()
+        await self.workflows.close()
+        await self.recovery.leave()
+        await self.media.close()
+        await self.recordings.close()
+        await self._http_tools.close()
+        await self.directory.close()
+        await self.bus.close()
+        await self.database.close()
+        if self._lock is not None:
+            self._lock()
+
+    async def ready(self) -> dict[str, str]:
+        """Each part and how it is: `ok`, or what is wrong."""
+        parts = {"calls": "ok" if self._started else "not started"}
+        try:
+            await self.database.ping()
+            parts["database"] = "ok"
+        except Exception as error:  # supervision point: whatever the driver raises is the answer
+            parts["database"] = f"{type(error).__name__}"
+        if self.fenced.is_set():
+            parts["process"] = "given up by the others"
+        return parts
+
+    def media_url(self) -> str:
+        """The ws or wss address of this process's media sockets."""
+        base = self.settings.media_base_url or self.settings.our_base_url
+        return base.replace("https://", "wss://", 1).replace("http://", "ws://", 1)
+
+    def _build_calls(self) -> None:
+        settings, ledger, directory, book = self.settings, self.ledger, self.directory, self.book
+        gatekeeper = Gatekeeper(
+            self.database,
+            self.clock,
+            directory,
+            hours=settings.calling_hours,
+            max_concurrent_calls=settings.max_concurrent_calls,
+        )
+        rules = DialRules(self.process_id, settings.default_region)
+        dialer = Dialer(ledger, directory, book, gatekeeper, self.workflows, self.counters, rules)
+        finisher = Finisher(ledger, directory, book, CrmWriter(ledger, directory), self.workflows)
+        self.workflows.register(DIAL, dialer.run)
+        self.workflows.register(FINISH, finisher.run)
+        reconciler = Reconciler(ledger, directory, book)
+        farewell = Farewell(ledger, directory, reconciler)
+        door = Door(self.media, directory, self.clock, settings.slot)
+        tools = ConversationTools(
+            ledger, book, door, farewell, self._http_tools, self.recordings, self.process_id
+        )
+        self.live = LiveCalls(tools, self.bus, self.recordings.folder)
+        inbox = Inbox(ledger, book, self.process_id)
+        facts = ProcessFacts(self.process_id, settings.our_base_url, self.fenced.set)
+        self.recovery = Recovery(ledger, self.workflows, book, reconciler, farewell, self.live, facts)
+        self.sweeper = Sweeper(
+            ledger,
+            self.workflows,
+            inbox,
+            reconciler,
+            self.live,
+            self.recovery,
+            process_id=self.process_id,
+            max_concurrent_calls=settings.max_concurrent_calls,
+        )
+        self.calls = CallService(ledger, directory, book, inbox, self.live, region=settings.default_region)
+
+
+def _clock(configuration: Configuration) -> Clock:
+    """The machine's clock; a moved one only in a world where every vendor is on loopback."""
+    shift = configuration.settings.simulated_clock_shift_s
+    if shift == 0:
+        return SystemClock()
+    for name, (_, settings) in configuration.integrations.items():
+        for field, value in settings.model_dump().items():
+            outside = isinstance(value, str) and "://" in value and urlsplit(value).hostname not in _LOOPBACK
+            if outside:
+                problem = Problem(
+                    "SIMULATED_CLOCK_SHIFT_S",
+                    f"is set while {name}.{field} is not a loopback address.",
+                    "Remove it: real calls are placed by the real clock.",
+                )
+                raise ConfigurationError(problem)
+    return ShiftedClock(timedelta(seconds=shift))
+
+
+def _lock_folder(folder: Path) -> Callable[[], None]:
+    """Hold the data folder for this process; returns what lets it go."""
+    file = (folder / _LOCK_FILE).open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        problem = Problem(
+            "DATA_DIR",
+            f"{folder} is in use by another process.",
+            "Stop it, use another folder, or set DATABASE_URL to PostgreSQL for several processes.",
+        )
+        raise ConfigurationError(problem) from error
+
+    def release() -> None:
+        with contextlib.suppress(OSError):
+            file.close()
+
+    return release

@@ -1,0 +1,1 @@
+"""The life of one call: gate, dial, converse, collect, write back, reconcile, recover."""

@@ -1,0 +1,96 @@
+"""The conversations that this process holds: started when a person answers, told when their row changes."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from callwright.calls.conversation import Conversation, ConversationTools
+from callwright.calls.ledger import TOPIC
+from callwright.domain.states import CallState
+from callwright.storage import attempts
+from callwright.storage.bus import Bus
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 200
+_STOP_S = 20.0
+
+
+class LiveCalls:
+    """Starts and supervises conversations; one task for each call, none for each frame."""
+
+    def __init__(self, tools: ConversationTools, bus: Bus, recordings: Path) -> None:
+        self._tools = tools
+        self._bus = bus
+        self._recordings = recordings
+        self._running: dict[str, tuple[Conversation, asyncio.Task[None]]] = {}
+        self._wakers: list[Callable[[], None]] = []
+        self._stopping = False
+
+    def start(self) -> None:
+        """Listen for changed calls."""
+        self._bus.subscribe(TOPIC, self.notice)
+
+    def on_wake(self, waker: Callable[[], None]) -> None:
+        """Call back when there is something to sweep."""
+        self._wakers.append(waker)
+
+    def wake(self) -> None:
+        """Ask for a sweep at once."""
+        for waker in self._wakers:
+            waker()
+
+    def notice(self, attempt_id: str) -> None:
+        """A call was changed, here or elsewhere."""
+        running = self._running.get(attempt_id)
+        if running is not None:
+            running[0].notice()
+        else:
+            self.wake()
+
+    @property
+    def count(self) -> int:
+        """How many conversations run here."""
+        return len(self._running)
+
+    def holds(self, attempt_id: str) -> bool:
+        """Whether the conversation of this call runs here."""
+        return attempt_id in self._running
+
+    async def look(self) -> None:
+        """Start a conversation for every answered call that is ours and has none."""
+        if self._stopping:
+            return
+        ledger, process_id = self._tools.ledger, self._tools.process_id
+        async with ledger.database.read() as conn:
+            answered = await attempts.in_states(conn, [CallState.ANSWERED], owner=process_id, limit=_BATCH)
+        for attempt in answered:
+            if attempt.id in self._running:
+                continue
+            conversation = Conversation(self._tools, attempt, await self._tools.agents.of(attempt))
+            task = asyncio.create_task(conversation.run(), name=f"conversation {attempt.id}")
+            self._running[attempt.id] = (conversation, task)
+            task.add_done_callback(partial(self._over, attempt.id))
+
+    async def stop(self) -> None:
+        """End every conversation politely, within 20 s."""
+        self._stopping = True
+        for conversation, _ in list(self._running.values()):
+            conversation.shut_down()
+        tasks = [task for _, task in self._running.values()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_STOP_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def recording_path(self, name: str) -> Path:
+        """Where a recording lies."""
+        return self._recordings / name
+
+    def _over(self, attempt_id: str, _task: asyncio.Task[None]) -> None:
+        self._running.pop(attempt_id, None)
+        self.wake()

@@ -1,0 +1,255 @@
+"""Writes a call's outcome to the CRM: each part once, whatever crashes between the request and our record of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from callwright.calls.directory import Directory
+from callwright.calls.ledger import Ledger
+from callwright.calls.results import READY, SETTLED
+from callwright.domain.agent import AgentDefinition, CrmMapping, NoteKind
+from callwright.domain.attempt import Attempt
+from callwright.domain.errors import Conflict, NotFound, VendorAuthFailed, VendorError, VendorRefused
+from callwright.domain.outcome import EndReason
+from callwright.ports.crm import CallActivity, Crm, CrmNote, WriteResult
+from callwright.storage import crm_writes, transcripts
+
+log = structlog.get_logger(__name__)
+
+SOURCE = "crm"
+MOST_TRIES = 12
+_FIRST_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 1800.0
+_WRITE_LIMIT_S = 90.0
+_NOTE_TITLE = 120
+_SENDING, _DONE, _REFUSED, _PARKED, _RETRY = "sending", "done", "refused", "parked", "retry"
+FINAL = frozenset({_DONE, _REFUSED, _PARKED})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing to write; `send` returns what to remember of it."""
+
+    kind: str
+    send: Callable[[bool], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBack:
+    """How far the CRM got: `retry_in_s` is set when a part has to be tried again."""
+
+    state: str
+    retry_in_s: float | None
+    detail: dict[str, Any]
+
+
+class CrmWriter:
+    """Writes the parts of one call's outcome that are due and not written yet."""
+
+    def __init__(self, ledger: Ledger, directory: Directory) -> None:
+        self._ledger = ledger
+        self._directory = directory
+
+    async def write(self, attempt: Attempt, agent: AgentDefinition) -> WriteBack:
+        """Write what is due; parts that are refused for good do not block the others."""
+        if attempt.crm is None or agent.crm is None:
+            return WriteBack("none", None, {})
+        try:
+            crm = self._directory.crm(attempt.crm.system)
+        except NotFound as error:
+            return WriteBack("failed", None, {"error": str(error)})
+        states: dict[str, str] = {}
+        detail: dict[str, Any] = {}
+        pauses = []
+        for part in await self._parts(attempt, agent.crm, crm):
+            state, info, pause = await self._write_once(attempt.id, part)
+            states[part.kind] = state
+            if info:
+                detail[part.kind] = info
+            if pause is not None:
+                pauses.append(pause)
+        return WriteBack(_summary(states, detail), min(pauses) if pauses else None, detail)
+
+    async def _parts(self, attempt: Attempt, mapping: CrmMapping, crm: Crm) -> list[Part]:
+        parts = []
+        outcome = outcome_values(attempt, mapping)
+        results = result_values(attempt, mapping)
+        if attempt.results_state in SETTLED and not await self._was_started(attempt.id, "outcome"):
+            parts.append(self._update("record", {**outcome, **results}, attempt, mapping, crm))
+        else:
+            parts.append(self._update("outcome", outcome, attempt, mapping, crm))
+            if attempt.results_state in SETTLED:
+                parts.append(self._update("results", results, attempt, mapping, crm))
+        if mapping.log_call:
+            parts.append(Part("call", lambda _again: self._log_call(attempt, mapping, crm)))
+        if mapping.note is not NoteKind.NONE and attempt.results_state in SETTLED and attempt.answered_at:
+            parts.append(Part("note", lambda _again: self._add_note(attempt, mapping, crm)))
+        return parts
+
+    def _update(
+        self, kind: str, values: dict[str, Any], attempt: Attempt, mapping: CrmMapping, crm: Crm
+    ) -> Part:
+        async def send(again: bool) -> dict[str, Any]:
+            if not values:
+                return {}
+            assert attempt.crm is not None
+            module, record_id = attempt.crm.module, attempt.crm.record_id
+            wanted = values
+            if again or not mapping.overwrite:
+                wanted = await _still_needed(
+                    crm, module, record_id, values, again, overwrite=mapping.overwrite
+                )
+            if not wanted:
+                return {"written": sorted(values)}
+            result = await crm.update(module, record_id, wanted, triggers=mapping.triggers)
+            return _tell(result)
+
+        return Part(kind, send)
+
+    async def _log_call(self, attempt: Attempt, mapping: CrmMapping, crm: Crm) -> dict[str, Any]:
+        assert attempt.crm is not None
+        activity = CallActivity(
+            attempt_id=attempt.id,
+            module=attempt.crm.module,
+            record_id=attempt.crm.record_id,
+            phone=attempt.phone,
+            started_at=attempt.answered_at or attempt.dialed_at or attempt.created_at,
+            duration_s=attempt.duration_s or 0.0,
+            end_reason=attempt.end_reason or EndReason.CARRIER_ERROR,
+            agent_name=attempt.agent_name,
+            summary=attempt.summary,
+            detail={"detail": attempt.end_detail} if attempt.end_detail else {},
+        )
+        return {"id": await crm.log_call(activity, triggers=mapping.triggers)}
+
+    async def _add_note(self, attempt: Attempt, mapping: CrmMapping, crm: Crm) -> dict[str, Any]:
+        assert attempt.crm is not None
+        text = attempt.summary
+        if mapping.note is NoteKind.TRANSCRIPT:
+            async with self._ledger.database.read() as conn:
+                lines = await transcripts.lines(conn, attempt.id)
+            said = "\n".join(f"{line.speaker}: {line.text}" for line in lines)
+            text = f"{text}\n\n{said}".strip()
+        if not text:
+            return {}
+        title = f"AI call by {attempt.agent_name}: {attempt.end_reason}"[:_NOTE_TITLE]
+        note = CrmNote(attempt.id, attempt.crm.module, attempt.crm.record_id, title, text)
+        return {"id": await crm.add_note(note)}
+
+    async def _was_started(self, attempt_id: str, kind: str) -> bool:
+        async with self._ledger.database.read() as conn:
+            return await crm_writes.get(conn, attempt_id, kind) is not None
+
+    async def _write_once(self, attempt_id: str, part: Part) -> tuple[str, dict[str, Any], float | None]:
+        """State, detail, and the pause before the next try."""
+        now = self._ledger.clock.now()
+        async with self._ledger.database.write() as conn:
+            before = await crm_writes.get(conn, attempt_id, part.kind)
+            if before is not None and before.state in FINAL:
+                return before.state, before.detail, None
+            if before is not None and before.next_try_at is not None and before.next_try_at > now:
+                return before.state, before.detail, (before.next_try_at - now).total_seconds()
+            tries = (before.tries if before is not None else 0) + 1
+            await crm_writes.record(conn, attempt_id, part.kind, state=_SENDING, tries=tries, now=now)
+        again = before is not None
+        try:
+            async with asyncio.timeout(_WRITE_LIMIT_S):
+                detail = await part.send(again)
+        except (VendorError, Conflict, TimeoutError) as error:
+            return await self._failed(attempt_id, part.kind, tries, error)
+        state = _REFUSED if detail.get("refused") and not detail.get("written") else _DONE
+        async with self._ledger.database.write() as conn:
+            await crm_writes.record(
+                conn,
+                attempt_id,
+                part.kind,
+                state=state,
+                tries=tries,
+                now=self._ledger.clock.now(),
+                detail=detail,
+                external_id=detail.get("id"),
+            )
+        return state, detail, None
+
+    async def _failed(
+        self, attempt_id: str, kind: str, tries: int, error: Exception
+    ) -> tuple[str, dict[str, Any], float | None]:
+        now = self._ledger.clock.now()
+        definite = isinstance(error, VendorRefused) and not isinstance(error, VendorAuthFailed)
+        detail = {"error": str(error) or type(error).__name__, "tries": tries}
+        pause = None
+        state = _REFUSED if definite else _PARKED
+        if not definite and tries < MOST_TRIES:
+            state = _RETRY
+            wanted = getattr(error, "retry_after_s", None) or 0.0
+            pause = max(wanted, min(_FIRST_PAUSE_S * 2 ** (tries - 1), _LONGEST_PAUSE_S))
+        log.warning("the CRM did not take a part", call_id=attempt_id, part=kind, state=state, **detail)
+        async with self._ledger.database.write() as conn:
+            await crm_writes.record(
+                conn,
+                attempt_id,
+                kind,
+                state=state,
+                tries=tries,
+                now=now,
+                detail=detail,
+                next_try_at=now + timedelta(seconds=pause) if pause is not None else None,
+            )
+        return state, detail, pause
+
+
+def outcome_values(attempt: Attempt, mapping: CrmMapping) -> dict[str, Any]:
+    """CRM fields that tell how the call ended."""
+    values: dict[str, Any] = {}
+    if mapping.outcome_field and attempt.end_reason is not None:
+        values[mapping.outcome_field] = mapping.outcome_values.get(
+            attempt.end_reason, str(attempt.end_reason)
+        )
+    if mapping.opt_out_field and attempt.opted_out:
+        values[mapping.opt_out_field] = True
+    return values
+
+
+def result_values(attempt: Attempt, mapping: CrmMapping) -> dict[str, Any]:
+    """CRM fields for what was collected; nothing is overwritten with emptiness."""
+    if attempt.results_state != READY:
+        return {}
+    return {
+        field: attempt.collected[name] for name, field in mapping.results.items() if name in attempt.collected
+    }
+
+
+async def _still_needed(
+    crm: Crm, module: str, record_id: str, values: dict[str, Any], again: bool, *, overwrite: bool
+) -> dict[str, Any]:
+    """The values that a record lacks: after a lost answer, or where the mapping forbids to overwrite."""
+    record = await crm.get(module, record_id)
+    if record is None:
+        return values
+    have = record.values
+    needed = {name: value for name, value in values.items() if not (again and _same(have.get(name), value))}
+    if overwrite:
+        return needed
+    return {name: value for name, value in needed.items() if have.get(name) in (None, "", [])}
+
+
+def _same(have: Any, want: Any) -> bool:
+    return have == want or (have is not None and str(have) == str(want))
+
+
+def _tell(result: WriteResult) -> dict[str, Any]:
+    refused = [{"field": item.field, "code": item.code, "message": item.message} for item in result.refused]
+    return {"written": sorted(result.written), **({"refused": refused} if refused else {})}
+
+
+def _summary(states: dict[str, str], detail: dict[str, Any]) -> str:
+    """The attempt's `crm_state`: written, partly, retrying or failed."""
+    if any(state in {_RETRY, _SENDING} for state in states.values()):
+        return "retrying"
+    if all(state == _DONE for state in states.values()):
+        return "partly" if any(info.get("refused") for info in detail.values()) else "written"
+    return "partly" if any(state == _DONE for state in states.values()) else "failed"
