@@ -117,6 +117,15 @@ async def count_in_progress(conn: AsyncConnection) -> int:
     return (await conn.execute(statement)).scalar_one()
 
 
+async def count_by_state(conn: AsyncConnection) -> dict[str, int]:
+    """How many attempts are in each state but DONE, whose number only grows."""
+    states = [str(state) for state in CallState if state is not CallState.DONE]
+    statement = (
+        select(attempts.c.state, func.count()).where(attempts.c.state.in_(states)).group_by(attempts.c.state)
+    )
+    return dict((await conn.execute(statement)).tuples().all())
+
+
 async def due(conn: AsyncConnection, now: datetime, limit: int) -> list[str]:
     """Ids of queued attempts whose time has come, longest waiting first."""
     statement = (

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
+import psycopg
 from sqlalchemy import event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
@@ -165,6 +166,20 @@ def postgres_arguments(url: URL) -> dict[str, Any]:
     ours = f"-c timezone=UTC -c lock_timeout={WAIT_S}s -c idle_in_transaction_session_timeout=60s"
     options = f"{ours} {given if isinstance(given, str) else ' '.join(given)}".strip()
     return {"options": options, "application_name": "callwright", "connect_timeout": 10}
+
+
+async def connect_directly(url: URL, application: str) -> psycopg.AsyncConnection[Any]:
+    """A connection of its own in autocommit, outside the pool, that notices a dead peer; PostgreSQL only."""
+    conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return await psycopg.AsyncConnection.connect(
+        conninfo,
+        autocommit=True,
+        application_name=application,
+        connect_timeout=10,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+    )
 
 
 def _make_folders(url: URL, data_dir: Path) -> None:
