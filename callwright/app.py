@@ -1,12 +1,8 @@
 """The one place where the parts are put together."""
 
 import asyncio
-import contextlib
-import fcntl
 import secrets
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
@@ -44,7 +40,6 @@ from callwright.storage.vault import Secrets, Tokens
 log = structlog.get_logger(__name__)
 
 RECORDINGS = "recordings"
-_LOCK_FILE = "callwright.lock"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -68,7 +63,7 @@ class Callwright:
             clock, Tokens(database), self.secrets, self.counters, settings.our_base_url
         )
         self.directory = Directory(configuration.integrations, context)
-        self.workflows = DbosWorkflows(database, executor_id=process_id)
+        self.workflows = DbosWorkflows(database, executor_id=process_id, on_lost=self.fenced.set)
         self.ledger = Ledger(database, clock, self.bus)
         self.book = AgentBook(database)
         self.agents = AgentService(database, self.directory, self.book)
@@ -76,36 +71,27 @@ class Callwright:
         self.media = MediaPlane(clock, self.directory.carrier, metrics=metrics)
         self.recordings = RecordingStore(settings.data_dir / RECORDINGS, clock.monotonic, metrics)
         self._http_tools = HttpTools()
-        self._lock: Callable[[], None] | None = None
         self._started = False
         self._build_calls()
 
     @classmethod
     async def build(cls, configuration: Configuration) -> "Callwright":
-        """Open and migrate the database and build every part; nothing runs yet.
-
-        Raises ConfigurationError, also when another process uses the same data folder with SQLite.
-        """
+        """Open and migrate the database and build every part; nothing runs yet. Raises ConfigurationError."""
         settings = configuration.settings
         clock = _clock(configuration)
         await asyncio.to_thread((settings.data_dir / RECORDINGS).mkdir, parents=True, exist_ok=True)
-        lock = None if settings.database_url else _lock_folder(settings.data_dir)
         key = settings.secret_key.get_secret_value() if settings.secret_key else None
-        try:
-            database = await Database.open(
-                settings.database_url, data_dir=settings.data_dir, clock=clock, secret_key=key
-            )
-            await database.migrate()
-            app = cls(configuration, database, clock, f"{settings.slot}-{secrets.token_hex(6)}")
-        except BaseException:
-            if lock is not None:
-                lock()
-            raise
-        app._lock = lock
-        return app
+        database = await Database.open(
+            settings.database_url, data_dir=settings.data_dir, clock=clock, secret_key=key
+        )
+        await database.migrate()
+        return cls(configuration, database, clock, f"{settings.slot}-{secrets.token_hex(6)}")
 
     async def start(self) -> None:
-        """Take up work: durable workflows, webhooks, timers, conversations, and what a dead process left."""
+        """Take up work: durable workflows, webhooks, timers, conversations, and what a dead process left.
+
+        Raises ConfigurationError when another process uses the same data folder with SQLite.
+        """
         await asyncio.to_thread(self.recordings.mend)
         await self.bus.start()
         await self.workflows.launch()
@@ -128,8 +114,6 @@ class Callwright:
         await self.directory.close()
         await self.bus.close()
         await self.database.close()
-        if self._lock is not None:
-            self._lock()
 
     async def ready(self) -> dict[str, str]:
         """Each part and how it is: `ok`, or what is wrong."""
@@ -201,24 +185,3 @@ def _clock(configuration: Configuration) -> Clock:
                 )
                 raise ConfigurationError(problem)
     return ShiftedClock(timedelta(seconds=shift))
-
-
-def _lock_folder(folder: Path) -> Callable[[], None]:
-    """Hold the data folder for this process; returns what lets it go."""
-    file = (folder / _LOCK_FILE).open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        problem = Problem(
-            "DATA_DIR",
-            f"{folder} is in use by another process.",
-            "Stop it, use another folder, or set DATABASE_URL to PostgreSQL for several processes.",
-        )
-        raise ConfigurationError(problem) from error
-
-    def release() -> None:
-        with contextlib.suppress(OSError):
-            file.close()
-
-    return release

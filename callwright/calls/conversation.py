@@ -153,10 +153,9 @@ class Conversation:
         next_flush = 0.0
         while not self.ending:
             self._ear.awake.clear()
-            while not self.ending and (incident := self._ear.take()) is not None:
-                await self._handle(incident)
-            if self._row_changed and not self.ending:
-                self._row_changed = False
+            await self._handle_all()
+            changed, self._row_changed = self._row_changed, False
+            if changed and not self.ending:
                 await self._look_at_row()
             self._check_limits()
             if clock.monotonic() >= next_flush:
@@ -164,6 +163,10 @@ class Conversation:
                 await self._talk.flush()
             if not self.ending:
                 await self._sleep()
+
+    async def _handle_all(self) -> None:
+        while not self.ending and (incident := self._ear.take()) is not None:
+            await self._handle(incident)
 
     async def _sleep(self) -> None:
         try:

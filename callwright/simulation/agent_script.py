@@ -10,6 +10,9 @@ from callwright.simulation.world import PlannedQuestion
 Question = PlannedQuestion
 """What to ask, and as which type (string, integer, number, boolean) or choice to understand the answer."""
 
+OPT_OUT: Final = "opt_out"
+"""The field that is filled from what the person wishes; a question without `ask` is not asked."""
+
 MAX_REPEATS: Final = 2
 """How often a question is asked again before it is given up."""
 
@@ -37,6 +40,7 @@ _YES = re.compile(
 )
 _NO = re.compile(r"\b(?:no|nope|not|never|don'?t|wrong|i'm afraid)\b", re.IGNORECASE)
 _AGAIN = re.compile(r"^\W*(?:sorry|pardon|what)\W*$|\b(?:repeat|say (?:that|it) again)\b", re.IGNORECASE)
+_GREETING = re.compile(r"\W*(?:hello|hi|hey|good (?:morning|day|afternoon|evening))\W*", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.])-?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|(?<![\w.])-?\d+(?:\.\d+)?")
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
@@ -120,13 +124,15 @@ class AgentScript:
         self, first_message: str, questions: Sequence[Question], closing: str, variables: Mapping[str, Any]
     ) -> None:
         self._first_message = first_message
-        self._questions = tuple(questions)
+        self._questions = tuple(question for question in questions if question.ask)
         self._closing = closing
         self._variables = dict(variables)
         self._answers: dict[str, Value | None] = {question.field_id: None for question in questions}
         self._asked = -1
         self._repeats = 0
         self._silences = 0
+        self._last = ""
+        self._cut = False
         self.opted_out = False
         """Whether the person does not want to be called any more."""
         self.wants_human = False
@@ -140,7 +146,12 @@ class AgentScript:
 
     def opening(self) -> str:
         """The first message, with its variables."""
-        return fill(self._first_message, self._variables)
+        self._last = fill(self._first_message, self._variables)
+        return self._last
+
+    def interrupted(self) -> None:
+        """The person spoke up before the agent's words were out: they are said again to a mere greeting."""
+        self._cut = True
 
     def heard(self, text: str, *, complete: bool) -> Turn:
         """The person has said `text`; `complete` is False when it was cut short or arrived damaged.
@@ -149,27 +160,10 @@ class AgentScript:
         """
         if self.ended:
             return Turn(end_call=True)
-        self._silences = 0
-        if _OPT_OUT.search(text):
-            self.opted_out = True
-            return self._end(OPTED_OUT)
-        if _HUMAN.search(text):
-            self.wants_human = True
-            return Turn(TRANSFERRING, tool=ToolCall("transfer_to_human", {"reason": text}))
-        if _DECLINE.search(text):
-            return self._end(DECLINED)
-        if self._asked < 0:
-            return self._ask_next("")
-        question = self._questions[self._asked]
-        unsure = _AGAIN.search(text) or (question.type == "string" and not complete)
-        value = None if unsure else extract(question, text)
-        if value is not None:
-            self._answers[question.field_id] = value
-            return self._ask_next("Thank you. ")
-        if self._repeats < MAX_REPEATS:
-            self._repeats += 1
-            return Turn(f"{NOT_UNDERSTOOD} {fill(question.ask, self._variables)}")
-        return self._ask_next("Never mind. ")
+        turn = self._wish(text) or self._answer(text, complete=complete)
+        self._silences, self._cut = 0, False
+        self._last = turn.say or self._last
+        return turn
 
     def silence(self) -> Turn:
         """The person has said nothing for as long as the platform waits: ask whether they are there, then end."""
@@ -179,7 +173,9 @@ class AgentScript:
         return Turn(STILL_THERE) if self._silences <= MAX_REPEATS else self._end(GONE)
 
     def collected(self) -> dict[str, Value | None]:
-        """The answers by field, None where there is none."""
+        """The answers by field, None where there is none; a field `opt_out` tells of the wish not to be called."""
+        if OPT_OUT in self._answers:
+            return {**self._answers, OPT_OUT: self.opted_out}
         return dict(self._answers)
 
     def summary(self) -> str:
@@ -192,6 +188,34 @@ class AgentScript:
         if self.wants_human:
             text += " The person asked for a human."
         return text
+
+    def _wish(self, text: str) -> Turn | None:
+        """What the person wants beside answering."""
+        if _OPT_OUT.search(text):
+            self.opted_out = True
+            return self._end(OPTED_OUT)
+        if _HUMAN.search(text):
+            self.wants_human = True
+            return Turn(TRANSFERRING, tool=ToolCall("transfer_to_human", {"reason": text}))
+        if _DECLINE.search(text):
+            return self._end(DECLINED)
+        if self._cut and _GREETING.fullmatch(text):
+            return Turn(self._last)
+        return None
+
+    def _answer(self, text: str, *, complete: bool) -> Turn:
+        if self._asked < 0:
+            return self._ask_next("")
+        question = self._questions[self._asked]
+        unsure = _AGAIN.search(text) or (question.type == "string" and not complete)
+        value = None if unsure else extract(question, text)
+        if value is not None:
+            self._answers[question.field_id] = value
+            return self._ask_next("Thank you. ")
+        if self._repeats < MAX_REPEATS:
+            self._repeats += 1
+            return Turn(f"{NOT_UNDERSTOOD} {fill(question.ask, self._variables)}")
+        return self._ask_next("Never mind. ")
 
     def _ask_next(self, lead_in: str) -> Turn:
         self._asked += 1

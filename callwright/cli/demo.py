@@ -1,0 +1,184 @@
+"""`callwright demo`: twelve calls through the true protocols, with simulated vendors and people on this machine."""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx2
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from callwright.app import Callwright
+from callwright.cli.demo_view import DemoView
+from callwright.cli.demo_world import DemoWorld, choose_cast, free_port, until_listening
+from callwright.config import load
+from callwright.ports.operations import SetupPlan
+from callwright.storage import api_keys
+
+_CALLS_LIMIT_S = 90.0
+_STOP_S = 15.0
+_SETTLED = "done"
+_SCOPES = ("calls:read", "calls:write", "agents:read")
+
+
+def demo(
+    serve: Annotated[bool, typer.Option(help="Keep the world running, to explore the API.")] = False,
+    folder: Annotated[Path | None, typer.Option(help="Keep database and recordings in this folder.")] = None,
+    record_traffic: Annotated[
+        Path | None, typer.Option(help="Write all vendor traffic to this folder.")
+    ] = None,
+) -> None:
+    """Place twelve calls through the true protocols, with simulated vendors; no account, key or internet."""
+    data_dir = folder or Path(tempfile.mkdtemp(prefix="callwright-demo-"))
+    data_dir.mkdir(parents=True, exist_ok=True)
+    raise typer.Exit(asyncio.run(_Demo(data_dir.resolve(), record_traffic).run(serve=serve)))
+
+
+class _Demo:
+    """One run: the simulators live here, the server in a process of its own."""
+
+    def __init__(self, data_dir: Path, traffic_folder: Path | None) -> None:
+        self._console = Console()
+        self._data_dir = data_dir
+        if traffic_folder is not None:
+            traffic_folder.mkdir(parents=True, exist_ok=True)
+        self._demo_world = DemoWorld(choose_cast(), traffic_folder=traffic_folder)
+        self._port = free_port()
+        self._key = ""
+
+    async def run(self, *, serve: bool) -> int:
+        """The exit code: 0 only if everything that should have been written was."""
+        started = time.monotonic()
+        await self._demo_world.start()
+        server: asyncio.subprocess.Process | None = None
+        try:
+            environment = self._demo_world.environment(self._port, self._data_dir)
+            await self._set_up(environment)
+            server = await self._start_server(environment)
+            if not await until_listening(self._port, server):
+                self._console.print("[red]The server did not start; see its log above.[/]")
+                return 1
+            calls = await self._place_calls()
+            failures = self._report(calls, time.monotonic() - started)
+            if serve:
+                await self._keep_running(server)
+            return 1 if failures else 0
+        finally:
+            if server is not None:
+                await _stop(server)
+            await self._demo_world.stop()
+
+    async def _set_up(self, environment: dict[str, str]) -> None:
+        """What an operator does once: set up the vendors, import the agent, create a key."""
+        cast = self._demo_world.cast
+        names = ", ".join(spec.title for spec in (cast.carrier, cast.engine, cast.crm))
+        self._console.print(
+            f"[bold]Callwright demo[/]: simulated {names} on loopback, true protocols, real audio."
+        )
+        app = await Callwright.build(load(environment))
+        try:
+            agent = self._demo_world.agent()
+            plan = SetupPlan(
+                app.settings.our_base_url,
+                app.media_url(),
+                app.settings.slot,
+                (agent.engine.agent_id,),
+                apply=True,
+            )
+            for _, _, integration in app.directory.all():
+                await integration.setup(plan)
+            await app.agents.put(agent)
+            async with app.database.write() as conn:
+                _, self._key = await api_keys.create(conn, "demo", _SCOPES, app.clock.now())
+        finally:
+            await app.stop()
+
+    async def _start_server(self, environment: dict[str, str]) -> asyncio.subprocess.Process:
+        inherited = {
+            key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "LANG", "TMPDIR"}
+        }
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "callwright",
+            "serve",
+            env={**inherited, **environment},
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+
+    async def _place_calls(self) -> list[dict[str, Any]]:
+        base = f"http://127.0.0.1:{self._port}"
+        headers = {"Authorization": f"Bearer {self._key}"}
+        view = DemoView(
+            self._console, {record.record_id: record for record in self._demo_world.world.records}
+        )
+        async with httpx2.AsyncClient(base_url=base, headers=headers, timeout=10, trust_env=False) as client:
+            agent = self._demo_world.agent().name
+            for record in self._demo_world.world.records:
+                response = await client.post(
+                    "/api/v1/calls", json={"agent": agent, "record": record.record_id}
+                )
+                response.raise_for_status()
+                view.created(response.json()["id"], record.record_id)
+            following = asyncio.create_task(view.follow(client))
+            try:
+                async with asyncio.timeout(_CALLS_LIMIT_S):
+                    await view.until_done(len(self._demo_world.world.records))
+            except TimeoutError:
+                self._console.print("[red]Not every call came to its end in time.[/]")
+            finally:
+                following.cancel()
+                with suppress(asyncio.CancelledError):
+                    await following
+            return [(await client.get(f"/api/v1/calls/{call_id}")).json() for call_id in view.call_ids]
+
+    def _report(self, calls: list[dict[str, Any]], elapsed_s: float) -> int:
+        """Print the table; returns how many calls are not as they should be."""
+        table = Table(title="What became of the calls")
+        for column in ("record", "outcome", "answers", "CRM", "seconds", "first word ms"):
+            table.add_column(column)
+        failures = 0
+        for call in calls:
+            good = call["state"] == _SETTLED and call["crm_state"] == "written"
+            failures += not good
+            answers = ", ".join(f"{name}={value}" for name, value in call["collected"].items()) or "-"
+            table.add_row(
+                (call["crm"] or {}).get("record_id", "-")[-3:],
+                call["end_reason"] or call["state"],
+                answers,
+                f"[green]{call['crm_state']}[/]" if good else f"[red]{call['crm_state']}[/]",
+                f"{call['duration_s']:.0f}" if call["duration_s"] else "-",
+                f"{call['first_word_ms']:.0f}" if call["first_word_ms"] else "-",
+            )
+        self._console.print(table)
+        self._console.print(
+            f"{len(calls) - failures} of {len(calls)} outcomes are in the CRM; {elapsed_s:.0f} s in all."
+        )
+        self._console.print(f"Recordings and database: {self._data_dir}")
+        violations = [text for sim in self._demo_world.simulators.values() for text in sim.traffic.violations]
+        for text in violations:
+            self._console.print(f"[red]Broken vendor rule:[/] {text}")
+        return failures + len(violations)
+
+    async def _keep_running(self, server: asyncio.subprocess.Process) -> None:
+        base = f"http://127.0.0.1:{self._port}"
+        self._console.print(f"The world keeps running. API: {base}/docs  key: {self._key}  Stop with Ctrl+C.")
+        with suppress(asyncio.CancelledError, KeyboardInterrupt):
+            await server.wait()
+
+
+async def _stop(server: asyncio.subprocess.Process) -> None:
+    if server.returncode is None:
+        server.terminate()
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await server.wait()
+        except TimeoutError:
+            server.kill()
+            await server.wait()

@@ -1,0 +1,137 @@
+"""The demo's world: simulators of every kind of vendor on loopback, and the agent that fits them."""
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+
+from callwright.domain.agent import AgentDefinition, parse_agent
+from callwright.ports.clock import ShiftedClock
+from callwright.registry import IntegrationSpec, Role, with_role
+from callwright.simulation.vendor import VendorSimulator
+from callwright.simulation.world import World, WorldOptions, load_world
+
+_WORLDS = "callwright.simulation.worlds"
+_OPENING = time(11, 0)
+_SATURDAY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The integrations that play in a demo, by role."""
+
+    carrier: IntegrationSpec
+    engine: IntegrationSpec
+    crm: IntegrationSpec
+
+
+def choose_cast(names: tuple[str, ...] = ()) -> Cast:
+    """The named integration of each role, or the first one found."""
+    chosen = {role: _pick(role, names) for role in Role}
+    return Cast(chosen[Role.CARRIER], chosen[Role.VOICE_AGENTS], chosen[Role.CRM])
+
+
+def shift_to_working_day(zone: ZoneInfo, now: datetime | None = None) -> float:
+    """Seconds by which the clock must be moved so that it is 11:00 on the next weekday in a zone."""
+    local = (now or datetime.now(UTC)).astimezone(zone)
+    opening = datetime.combine(local.date() + timedelta(days=1), _OPENING, zone)
+    while opening.weekday() >= _SATURDAY:
+        opening += timedelta(days=1)
+    return (opening - local).total_seconds()
+
+
+class DemoWorld:
+    """Starts and stops the simulators, and tells how to reach them."""
+
+    def __init__(self, cast: Cast, *, traffic_folder: Path | None = None) -> None:
+        self.cast = cast
+        self._agent_text = _read("demo-agent.yaml")
+        zone = ZoneInfo(yaml.safe_load(self._agent_text)["time_zone"])
+        self.shift_s = shift_to_working_day(zone)
+        options = WorldOptions(traffic_folder=traffic_folder)
+        clock = ShiftedClock(timedelta(seconds=self.shift_s))
+        self.world: World = load_world(_read("demo.yaml"), clock=clock, options=options)
+        specs = (cast.carrier, cast.engine, cast.crm)
+        self.simulators: dict[str, VendorSimulator] = {
+            spec.name: spec.build_simulator(self.world) for spec in specs
+        }
+
+    async def start(self) -> None:
+        """Let every simulator listen on loopback."""
+        for simulator in self.simulators.values():
+            await simulator.start()
+
+    async def stop(self) -> None:
+        """Close every simulator."""
+        for simulator in self.simulators.values():
+            await simulator.stop()
+
+    def environment(self, port: int, data_dir: Path) -> dict[str, str]:
+        """The settings with which the server talks to this world."""
+        base = {
+            "OUR_BASE_URL": f"http://127.0.0.1:{port}",
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "DATA_DIR": str(data_dir),
+            "DATABASE_URL": "",
+            "MAX_CONCURRENT_CALLS": "12",
+            "SIMULATED_CLOCK_SHIFT_S": str(self.shift_s),
+            "LOG_LEVEL": "WARNING",
+        }
+        for simulator in self.simulators.values():
+            base |= simulator.environment()
+        return base
+
+    def agent(self) -> AgentDefinition:
+        """The demo's agent, completed with what the integrations say about their demo set-up."""
+        data: dict[str, Any] = yaml.safe_load(self._agent_text)
+        data |= {"carrier": self.cast.carrier.name, "caller_id": self.world.options.call_signs[0]}
+        data["engine"] = {"platform": self.cast.engine.name, **fixture(self.cast.engine.name)["engine"]}
+        data["crm"] = {**fixture(self.cast.crm.name)["crm"], "system": self.cast.crm.name}
+        return parse_agent(data)
+
+
+def fixture(integration: str) -> Mapping[str, Any]:
+    """What an integration says about its demo set-up, in fixtures/demo.yaml."""
+    file = resources.files(f"callwright.integrations.{integration}") / "fixtures" / "demo.yaml"
+    content: Mapping[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    return content
+
+
+def free_port() -> int:
+    """A loopback port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def until_listening(port: int, process: asyncio.subprocess.Process, limit_s: float = 30.0) -> bool:
+    """Wait for a server on a loopback port; False when its process ends or the time is over."""
+    deadline = asyncio.get_running_loop().time() + limit_s
+    while asyncio.get_running_loop().time() < deadline and process.returncode is None:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.05)
+            continue
+        writer.close()
+        await writer.wait_closed()
+        return True
+    return False
+
+
+def _pick(role: Role, names: tuple[str, ...]) -> IntegrationSpec:
+    specs = with_role(role)
+    return next((spec for spec in specs if spec.name in names), specs[0])
+
+
+def _read(name: str) -> str:
+    return (resources.files(_WORLDS) / name).read_text("utf-8")

@@ -1,0 +1,1 @@
+"""Worlds that come with Callwright, as YAML."""
