@@ -97,7 +97,7 @@ class AgentLeg(MediaSocket):
         except WebhookRejected as error:
             self._reject(error.reason)
             return
-        if event.__class__ is AgentAudio:
+        if isinstance(event, AgentAudio):
             self._on_audio(event.payload)
         elif event is None:
             return

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from picows import WSCloseCode
 
 from callwright.audio.convert import Converter
-from callwright.domain.audio import FRAME_MS, AudioFormat
+from callwright.domain.audio import FRAME_MS, PCM_8K, AudioFormat
 from callwright.media.agent_leg import AgentLeg
 from callwright.media.ahead_playout import AheadPlayout
 from callwright.media.carrier_leg import CarrierLeg
 from callwright.media.conversion import converter_between
 from callwright.media.counts import AudioCounts
+from callwright.media.early_audio import EarlyAudio
 from callwright.media.limits import MediaLimits
 from callwright.media.loudness import silence_test
-from callwright.media.metrics import MediaMetrics
+from callwright.media.metrics import CountReport, MediaMetrics
 from callwright.media.observer import Observer
 from callwright.media.pacer import Pacer
 from callwright.media.playout import Playout
@@ -33,7 +34,6 @@ from callwright.ports.voice_agent import (
 )
 
 _LISTEN_EVERY = 5
-_UNKNOWN_BYTES_PER_SECOND = 32_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +86,16 @@ class Bridge:
         self._down: Converter | None = None
         self._up_from: AudioFormat | None = None
         self._flowing = False
-        self._held_agent: list[bytes] = []
-        self._held_agent_bytes = 0
+        self._early = EarlyAudio(context.limits.held_agent_s, self.counts)
         self._held_person: deque[bytes] = deque(
             maxlen=max(int(context.limits.held_person_s * 1000 / FRAME_MS), 1)
         )
-        self._is_silent: Callable[[bytes], bool] | None = None
+        self._is_silent: Callable[[bytes], bool] = silence_test(PCM_8K)
         self._person_loud_at = self._monotonic()
         self._joined = asyncio.Event()
         self._closed = False
         self._watch = Watch(context.limits)
-        self._reported = AudioCounts()
+        self._report = CountReport(context.metrics, self.counts)
         if carrier is not None:
             self.replace_carrier(carrier)
         agent.attach(self)
@@ -124,9 +123,7 @@ class Bridge:
     @property
     def queued_ms(self) -> float:
         """Milliseconds of agent audio that wait to be sent."""
-        if self._playout is not None:
-            return self._playout.queued_ms
-        return self._held_agent_bytes * 1000 / self._agent_bytes_per_second()
+        return self._playout.queued_ms if self._playout is not None else self._early.ms
 
     @property
     def silence_s(self) -> float:
@@ -162,7 +159,7 @@ class Bridge:
 
         Has no time limit of its own: the carrier may be gone.
         """
-        while self._playout is None and self._held_agent and not self._closed:
+        while self._playout is None and self._early.ms and not self._closed:
             self._joined.clear()
             await self._joined.wait()
         if self._playout is not None and not self._closed:
@@ -182,9 +179,9 @@ class Bridge:
 
     def interrupt(self) -> float:
         """Drop what the agent said and the person has not heard; answers how many milliseconds that was."""
-        self._held_agent.clear()
-        self._held_agent_bytes = 0
-        return self._playout.interrupt(self._monotonic()) if self._playout is not None else 0.0
+        if self._playout is None:
+            return self._early.clear()
+        return self._playout.interrupt(self._monotonic())
 
     def close(self, reason: str = "") -> None:
         """Close both sockets and release everything; closing twice does nothing."""
@@ -200,23 +197,13 @@ class Bridge:
             self._playout.release()
         if self._recording is not None:
             self._recording.close()
-        self.report()
+        self._report.send()
         self._context.closed(self)
 
     def sweep(self) -> None:
         """Once a second: look for dead and stuck peers, and report the counts."""
         self._watch.look(self._carrier, self._agent)
-        self.report()
-
-    def report(self) -> None:
-        """Add what was counted since the last report to the process's metrics."""
-        metrics, now, last = self._context.metrics, self.counts.as_dict(), self._reported.as_dict()
-        for kind in ("heard", "spoken", "filled"):
-            metrics.frames.labels(kind).inc(now[kind] - last[kind])
-        for name, count in now.items():
-            if name.startswith("dropped_") and count > last[name]:
-                metrics.dropped.labels(name.removeprefix("dropped_")).inc(count - last[name])
-        self._reported = AudioCounts(**now)
+        self._report.send()
 
     # The carrier's side
 
@@ -235,7 +222,7 @@ class Bridge:
             self._agent.send_audio(self._up(payload))
         if self._recording is not None:
             self._recording.person(payload, now)
-        if not counts.heard % _LISTEN_EVERY and not self._is_silent(payload):  # type: ignore[misc]
+        if not counts.heard % _LISTEN_EVERY and not self._is_silent(payload):
             self._person_loud_at = now
         self._playout.inbound(now)  # type: ignore[union-attr]  # both exist once a carrier joined
 
@@ -272,7 +259,8 @@ class Bridge:
                 payload = self._down(payload)
             playout.push(payload, self._monotonic())
         else:
-            self._hold_agent(payload)
+            self.times.first_agent_audio = self.times.first_agent_audio or self._monotonic()
+            self._early.add(payload)
 
     def agent_event(self, event: AgentEvent) -> None:
         """All else that the agent's socket tells."""
@@ -280,6 +268,7 @@ class Bridge:
             self.interrupt()
         elif isinstance(event, AgentReady):
             self._ready = event
+            self._early.bytes_per_second = event.output.bytes_per_second
             self.times.agent_ready = self._monotonic()
             self._wire()
             self._observer.agent_ready(event)
@@ -290,19 +279,6 @@ class Bridge:
             self._observer.agent_ended(event)
         else:
             self._observer.agent_event(event)
-
-    def _hold_agent(self, payload: bytes) -> None:
-        if self.times.first_agent_audio is None:
-            self.times.first_agent_audio = self._monotonic()
-        limit = int(self._context.limits.held_agent_s * self._agent_bytes_per_second())
-        if self._held_agent_bytes + len(payload) > limit:
-            self.counts.dropped_queue_full += 1
-            return
-        self._held_agent.append(payload)
-        self._held_agent_bytes += len(payload)
-
-    def _agent_bytes_per_second(self) -> int:
-        return self._ready.output.bytes_per_second if self._ready is not None else _UNKNOWN_BYTES_PER_SECOND
 
     def _playout_for(self, leg: CarrierLeg, audio: AudioFormat) -> Playout:
         """The playout that the new leg goes on with; another format than before starts a new one."""
@@ -341,8 +317,7 @@ class Bridge:
             self._up = converter_between(playout.format, ready.input)
             self._down = converter_between(ready.output, playout.format)
         self._flowing = True
-        held, self._held_agent, self._held_agent_bytes = self._held_agent, [], 0
-        for payload in held:
+        for payload in self._early.take():
             self.agent_audio(payload)
         while self._held_person:
             payload = self._held_person.popleft()

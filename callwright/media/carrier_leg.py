@@ -140,10 +140,10 @@ class CarrierLeg(MediaSocket):
         except WebhookRejected as error:
             self.refuse(error.reason)
             return
-        if event.__class__ is bytes:
+        if isinstance(event, bytes):
             self._on_audio(event)
         elif event is not None and not self.closing:
-            self._take_event(event)  # type: ignore[arg-type]
+            self._take_event(event)
 
     def _take_event(self, event: MediaEvent) -> None:
         if isinstance(event, MediaStarted):

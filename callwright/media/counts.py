@@ -1,6 +1,6 @@
 """What happened to the audio of one call, in frames of 20 ms."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(slots=True)
@@ -17,8 +17,7 @@ class AudioCounts:
     dropped_carrier_slow: int = 0
     dropped_queue_full: int = 0
     dropped_silence: int = 0
-    rejected_messages: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """All counts by name."""
-        return asdict(self)
+        return {each.name: getattr(self, each.name) for each in fields(self)}

@@ -2,6 +2,8 @@
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 
+from callwright.media.counts import AudioCounts
+
 
 class MediaMetrics:
     """The media plane's figures in one registry; each name may be registered there only once."""
@@ -47,3 +49,22 @@ class MediaMetrics:
             "Times that the process stood still for more than 50 ms.",
             registry=registry,
         )
+
+
+class CountReport:
+    """Adds the counts of one call to the process's figures, now and then, so that no frame costs a metric."""
+
+    def __init__(self, metrics: MediaMetrics, counts: AudioCounts) -> None:
+        self._metrics = metrics
+        self._counts = counts
+        self._last = AudioCounts()
+
+    def send(self) -> None:
+        """Add what was counted since the last time."""
+        now, last = self._counts.as_dict(), self._last.as_dict()
+        for kind in ("heard", "spoken", "filled"):
+            self._metrics.frames.labels(kind).inc(now[kind] - last[kind])
+        for name, count in now.items():
+            if name.startswith("dropped_") and count > last[name]:
+                self._metrics.dropped.labels(name.removeprefix("dropped_")).inc(count - last[name])
+        self._last = AudioCounts(**now)

@@ -53,7 +53,7 @@ class _File:
                 self._write(piece)
         except OSError as error:
             self._failed = True
-            logger.error("Recording cannot be written", extra={"file": self.path.name, "error": str(error)})  # noqa: TRY400
+            logger.warning("Recording cannot be written", extra={"file": self.path.name, "error": str(error)})
         if piece.last:
             self._close()
 
@@ -73,7 +73,7 @@ class _File:
                 self._writer.close()
         except OSError as error:
             self._failed = True
-            logger.error("Recording cannot be closed", extra={"file": self.path.name, "error": str(error)})  # noqa: TRY400
+            logger.warning("Recording cannot be closed", extra={"file": self.path.name, "error": str(error)})
         self.done.set_result(None if self._failed or self._writer is None else self.path)
 
 

@@ -61,7 +61,9 @@ class Peer(WSListener):
 
     def send_text(self, message: bytes | dict[str, Any]) -> None:
         assert self.transport is not None
-        self.transport.send(WSMsgType.TEXT, message if isinstance(message, bytes) else json.dumps(message).encode())
+        self.transport.send(
+            WSMsgType.TEXT, message if isinstance(message, bytes) else json.dumps(message).encode()
+        )
 
     def send_binary(self, payload: bytes) -> None:
         assert self.transport is not None

@@ -121,7 +121,9 @@ class JsonAgentProtocol:
         match kind:
             case "metadata":
                 return AgentReady(
-                    "c1", AudioFormat.parse(data["input"]), AudioFormat.parse(data.get("output", data["input"]))
+                    "c1",
+                    AudioFormat.parse(data["input"]),
+                    AudioFormat.parse(data.get("output", data["input"])),
                 )
             case "interruption":
                 return AgentInterrupted()
@@ -152,7 +154,9 @@ class JsonAgentProtocol:
 
 def agent_audio(payload: bytes) -> bytes:
     """What the far end of the agent's socket sends for a piece of speech."""
-    return b'{"type":"audio","audio_event":{"audio_base_64":"' + base64.b64encode(payload) + b'","event_id":1}}'
+    return (
+        b'{"type":"audio","audio_event":{"audio_base_64":"' + base64.b64encode(payload) + b'","event_id":1}}'
+    )
 
 
 def agent_event(kind: str, **data: Any) -> bytes:
