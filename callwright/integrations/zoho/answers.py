@@ -15,6 +15,7 @@ from callwright.domain.errors import (
     VendorBusy,
     VendorError,
     VendorNotFound,
+    VendorQuotaExceeded,
     VendorRefused,
 )
 
@@ -132,6 +133,12 @@ _BY_CODE: dict[str, type[VendorError]] = {
     "INTERNAL_ERROR": VendorAmbiguous,
     "INTERNAL_SERVER_ERROR": VendorAmbiguous,
 }
+_BY_STATUS: dict[int, type[VendorError]] = {
+    402: VendorQuotaExceeded,
+    403: VendorAuthFailed,
+    404: VendorNotFound,
+    408: VendorAmbiguous,
+}
 _REMEDY = {
     "OAUTH_SCOPE_MISMATCH": "the token lacks a scope: make a new grant code with all scopes of the README",
     "NO_PERMISSION": "the Zoho user of the token may not do this: change the user's profile",
@@ -140,13 +147,19 @@ _REMEDY = {
 
 
 def kind(status: int, body: dict[str, Any]) -> type[VendorError] | None:
-    """The class of a request-level error by its code; None leaves it to the status."""
+    """The class of a request-level error, by its code and else by its status; None if the body names no code."""
     code = str(body.get("code", ""))
     if status == 429:
         return VendorBusy
     if code == "INVALID_DATA" and "id given" in str(body.get("message", "")):
         return VendorNotFound
-    return _BY_CODE.get(code, TokenRefused if status == 401 else None)
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if status == 401:
+        return TokenRefused
+    if not code:
+        return None
+    return _BY_STATUS.get(status, VendorAmbiguous if status >= 500 else VendorRefused)
 
 
 def message(body: dict[str, Any], otherwise: str) -> str:

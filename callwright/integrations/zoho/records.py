@@ -152,7 +152,7 @@ def _spellings(e164: str) -> list[str]:
 
 def _has_number(row: Mapping[str, Any], phones: list[str], e164: str) -> bool:
     """Whether a phone field holds the number, read as one of the same country unless it says otherwise."""
-    region = phonenumbers.region_code_for_number(phonenumbers.parse(e164))
+    region = phonenumbers.region_code_for_country_code(phonenumbers.parse(e164).country_code or 0)
     return any(_normal(row.get(name), region) == e164 for name in phones)
 
 
