@@ -38,7 +38,8 @@ class Decision:
 class GateFacts:
     """All that the gate looks at, read in the transaction that commits the intent.
 
-    `hours` must all be open; `zones` are all those the recipient may be in; empty when unknown. The carrier's rate is reserved after this.
+    `hours` must all be open; `zones` are all those the recipient may be in, empty when unknown. The carrier's
+    rate is reserved after this.
     """
 
     now: datetime

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from callwright.api.application import build_api
 from callwright.app import Callwright
@@ -51,18 +51,24 @@ class StageOptions:
 class Stage:
     """Start, place calls, look, stop. Everything runs in the test's event loop."""
 
-    def __init__(self, folder: Path, people: dict[str, dict[str, Any]], options: StageOptions | None = None) -> None:
+    def __init__(
+        self, folder: Path, people: dict[str, dict[str, Any]], options: StageOptions | None = None
+    ) -> None:
         self.options = options or StageOptions()
         self.folder = folder
         self.people = people
         records = [
-            WorldRecord(f"57257670000002{index:05d}", f"Person{index}", "Test", phone, {"Product_Interest": "pump"})
+            WorldRecord(
+                f"57257670000002{index:05d}", f"Person{index}", "Test", phone, {"Product_Interest": "pump"}
+            )
             for index, phone in enumerate(people, start=1)
         ]
         self.record_of = {record.phone: record.record_id for record in records}
         self.world = World(
             options=self.options.world,
-            agent=AgentPlan("Hello {{first_name}}, this is Northwind.", self.options.questions, "Thank you, goodbye."),
+            agent=AgentPlan(
+                "Hello {{first_name}}, this is Northwind.", self.options.questions, "Thank you, goodbye."
+            ),
             records=records,
             people=people,
         )
@@ -119,11 +125,17 @@ class Stage:
                 {"name": "budget", "type": "integer"},
                 {"name": "opt_out", "type": "boolean"},
             ],
-            "limits": {"ring_s": 15, "longest_call_s": 60, "silence_s": 15, "results_wait_s": 20, **self.options.limits},
+            "limits": {
+                "ring_s": 15,
+                "longest_call_s": 60,
+                "silence_s": 15,
+                "results_wait_s": 20,
+                **self.options.limits,
+            },
         }
         return parse_agent({**data, **self.options.agent})
 
-    async def __aenter__(self) -> "Stage":
+    async def __aenter__(self) -> Self:
         for simulator in self.simulators.values():
             await simulator.start()
         await self.start_app(first=True)
@@ -141,7 +153,9 @@ class Stage:
         if first:
             agent = self.agent()
             base = self.app.settings.our_base_url
-            plan = SetupPlan(base, self.app.media_url(), self.app.settings.slot, (agent.engine.agent_id,), apply=True)
+            plan = SetupPlan(
+                base, self.app.media_url(), self.app.settings.slot, (agent.engine.agent_id,), apply=True
+            )
             for _, _, integration in self.app.directory.all():
                 await integration.setup(plan)
             await self.app.agents.put(agent)
@@ -179,7 +193,10 @@ class Stage:
     async def story(self, call_id: str) -> str:
         """The row and log of a call, for a failing test's message."""
         attempt = await self.app.calls.get(call_id)
-        lines = [f"{event.at:%H:%M:%S.%f} {event.source} {event.kind} {event.data}" for event in await self.app.calls.history(call_id)]
+        lines = [
+            f"{event.at:%H:%M:%S.%f} {event.source} {event.kind} {event.data}"
+            for event in await self.app.calls.history(call_id)
+        ]
         return "\n".join([str(attempt), *lines])
 
     async def kinds(self, call_id: str) -> list[str]:
