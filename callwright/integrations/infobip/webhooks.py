@@ -157,7 +157,7 @@ def _leg_event(
     data: dict[str, Any] = {}
     base = follow_up_base(facts.get("apiBaseUrl"), settings.base_url)
     if base is not None and base != settings.base_url:
-        data["api_base_url"] = base
+        data["keep"] = {"api_base_url": base}
     if leg is not Leg.PERSON and call.get("dialogId"):
         data["dialog_id"] = _id(call["dialogId"])
     return CarrierEvent(
