@@ -1,0 +1,131 @@
+"""The platform's side of the wire: REST, agent websockets, conversations held in real audio, webhooks.
+
+Custom faults at `socket <agent id>` (when a client connects) or `variable <name>=<value>` (when a conversation has
+this variable) are listed in `mischief`. HTTP faults are named by verb and path, webhooks `webhook <type>`; there the
+detail `before_done` of a custom fault posts the results while GET still says `processing`.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import picows
+
+from callwright.integrations.elevenlabs.simulator import agents
+from callwright.integrations.elevenlabs.simulator.admission import admit
+from callwright.integrations.elevenlabs.simulator.connection import Connection
+from callwright.integrations.elevenlabs.simulator.mischief import Mischief
+from callwright.integrations.elevenlabs.simulator.platform import Platform
+from callwright.integrations.elevenlabs.simulator.rest import RestApi
+from callwright.integrations.elevenlabs.simulator.session import RefusedSession, Session
+from callwright.integrations.elevenlabs.simulator.state import Account, Agent, Conversation, Store, Webhook
+from callwright.simulation.faults import FaultKind, Faults
+from callwright.simulation.server import SimulatorServer
+from callwright.simulation.traffic import Traffic
+from callwright.simulation.world import World
+
+__all__ = ["Account", "Agent", "Conversation", "ElevenLabsSimulator", "Webhook"]
+
+_SOCKET_PATH = "/v1/convai/conversation"
+_CLOSE_WITHIN_S = 2.0
+
+
+class ElevenLabsSimulator:
+    """The platform on two loopback ports: HTTP, and the websockets that signed URLs point to."""
+
+    name = "elevenlabs"
+
+    def __init__(self, world: World) -> None:
+        folder = world.options.traffic_folder
+        self.faults = Faults(world.options.seed)
+        self.traffic = Traffic(self.name, folder / f"{self.name}.jsonl" if folder else None)
+        self._store = Store(world)
+        self._platform = Platform(self._store, self.faults, self.traffic)
+        self._api = RestApi(self._store, self.traffic)
+        self._http = SimulatorServer(self._api.app(), self.faults, self.traffic)
+        self._sockets: asyncio.Server | None = None
+        config, settings = agents.demo_configuration(world.agent)
+        now = self._store.unix()
+        demo = Agent(agents.DEMO_AGENT, "Demo", config, settings, [], now, now)
+        self._store.agents[demo.agent_id] = demo
+
+    @property
+    def account(self) -> Account:
+        """The workspace's key and credits."""
+        return self._store.account
+
+    @property
+    def agents(self) -> Mapping[str, Agent]:
+        """Agents by id; `agent_demo` is the world's."""
+        return self._store.agents
+
+    @property
+    def conversations(self) -> Mapping[str, Conversation]:
+        """Conversations by id, oldest first, with what was understood and how well it was heard."""
+        return self._store.conversations
+
+    @property
+    def webhooks(self) -> Mapping[str, Webhook]:
+        """The workspace's webhooks by id."""
+        return self._store.webhooks
+
+    async def start(self) -> None:
+        """Listen on free loopback ports."""
+        self._platform.start()
+        self._sockets = await picows.ws_create_server(self._accept, "127.0.0.1", 0)
+        host, port = self._sockets.sockets[0].getsockname()[:2]
+        self._api.socket_url = f"ws://{host}:{port}"
+        await self._http.start()
+
+    async def stop(self) -> None:
+        """Close every socket and task within a few seconds."""
+        if self._sockets is not None:
+            self._sockets.close()
+            for session in list(self._platform.running.values()):
+                session.abort()
+            async with asyncio.timeout(_CLOSE_WITHIN_S):
+                await self._sockets.wait_closed()
+            self._sockets = None
+        await self._platform.close()
+        await self._http.stop()
+        self.traffic.close()
+
+    def environment(self) -> dict[str, str]:
+        """The settings with which our adapter talks to this simulator."""
+        return {
+            "ELEVENLABS_API_KEY": self._store.account.api_key,
+            "ELEVENLABS_BASE_URL": self._http.base_url,
+        }
+
+    def call_tool(self, conversation_id: str, name: str, parameters: dict[str, Any]) -> str | None:
+        """Let the agent of a running conversation call a client tool; answers the call's id."""
+        return self._platform.running[conversation_id].call_tool(name, parameters)
+
+    def _accept(self, request: picows.WSUpgradeRequest) -> Any:
+        """A listener for an upgrade request; None is answered with 404."""
+        url = urlsplit(request.path.decode())
+        if url.path != _SOCKET_PATH:
+            return None
+        found = admit(self._store, dict(parse_qsl(url.query)))
+        trouble = Mischief(None)
+        if found.agent is not None:
+            where = f"socket {found.agent.agent_id}"
+            trouble = Mischief(self.faults.draw(where, FaultKind.CUSTOM))
+        refusal = found.refusal or trouble.refusal
+        if refusal is not None or found.agent is None or found.conversation is None:
+            assert refusal is not None
+            listener = Connection(RefusedSession(self._platform, found.conversation, refusal))
+        else:
+            listener = Connection(Session(self._platform, found.agent, found.conversation, trouble))
+        return _with_subprotocol(request, listener)
+
+
+def _with_subprotocol(request: picows.WSUpgradeRequest, listener: Connection) -> Any:
+    """The listener; with the subprotocol `convai` confirmed, if the client offers it."""
+    offered = request.headers.get("sec-websocket-protocol", "")
+    if "convai" not in [item.strip() for item in offered.split(",")]:
+        return listener
+    headers = {"Sec-WebSocket-Protocol": "convai"}
+    response = picows.WSUpgradeResponse.create_101_response(extra_headers=headers)
+    return picows.WSUpgradeResponseWithListener(response, listener)

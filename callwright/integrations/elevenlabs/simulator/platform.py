@@ -1,0 +1,132 @@
+"""What all sockets of one simulated platform share, and what follows when a conversation is over."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
+
+from callwright.integrations.elevenlabs.simulator import records
+from callwright.integrations.elevenlabs.simulator.state import Agent, Conversation, Json, Store
+from callwright.integrations.elevenlabs.simulator.timer import SharedTimer
+from callwright.simulation.faults import FaultKind, Faults
+from callwright.simulation.traffic import Exchange, Traffic
+from callwright.simulation.webhooks import Webhook as Delivery
+from callwright.simulation.webhooks import WebhookSender
+
+_RETRY_AFTER_S: Final = (1.0, 5.0, 15.0)
+
+
+class Running(Protocol):
+    """A conversation under way, as far as whoever directs the scene may touch it."""
+
+    def call_tool(self, name: str, parameters: Json) -> str | None:
+        """Let the agent call a client tool now; answers the call's id."""
+        ...
+
+    def abort(self) -> None:
+        """Break the connection."""
+        ...
+
+
+class Platform:
+    """Store, faults, traffic and timer; analyses conversations after their end and posts the webhook."""
+
+    def __init__(self, store: Store, faults: Faults, traffic: Traffic) -> None:
+        self.store = store
+        self.faults = faults
+        self.traffic = traffic
+        self.timer = SharedTimer()
+        self.running: dict[str, Running] = {}
+        """Conversations that have a socket, by id."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._handles: set[asyncio.TimerHandle] = set()
+        self._senders: dict[bool, WebhookSender] = {}
+
+    def start(self) -> None:
+        """Have connections for webhooks, with and without the vendor's repeats (off unless switched on)."""
+        self._senders = {
+            True: WebhookSender(self.faults, self.traffic, retry_after_s=_RETRY_AFTER_S),
+            False: WebhookSender(self.faults, self.traffic, retry_after_s=()),
+        }
+
+    async def close(self) -> None:
+        """Stop everything that runs."""
+        self.timer.stop()
+        for handle in self._handles:
+            handle.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for sender in self._senders.values():
+            await sender.close()
+
+    def spawn(self, work: Coroutine[Any, Any, None], failed: Callable[[], None]) -> None:
+        """Run something; `failed` is called if it raises."""
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                self.traffic.violation(f"the simulated platform failed: {task.exception()!r}")
+                failed()
+
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(done)
+
+    def later(self, seconds: float, run: Callable[[], None]) -> None:
+        """Run something after a while, unless the platform is closed before."""
+
+        def call() -> None:
+            self._handles.discard(handle)
+            run()
+
+        handle = asyncio.get_running_loop().call_later(seconds, call)
+        self._handles.add(handle)
+
+    def record(self, direction: str, payload: bytes, conversation_id: str) -> None:
+        """Keep a websocket message for assertions; audio is named `audio` or `user_audio_chunk`."""
+        body = json.loads(payload)
+        name = body.get("type") or next(iter(body), "")
+        self.traffic.record(Exchange(direction, "ws", name, body, time.time(), conversation_id))
+
+    def ended(self, conversation: Conversation, *, stuck_s: float | None) -> None:
+        """Charge for a conversation, then analyse it; one that failed keeps no analysis.
+
+        `stuck_s` keeps it in `processing` for so long, and for good if it is 0.
+        """
+        self.store.account.credits_used += records.credits_of(conversation)
+        if conversation.error is not None:
+            conversation.status = "failed"
+            return
+        conversation.status = "processing"
+        options = self.store.world.options
+        early = self.faults.draw(f"webhook {records.TRANSCRIPTION}", FaultKind.CUSTOM)
+        if early is not None and early.detail == "before_done":
+            self._post(conversation)
+        if stuck_s == 0.0:
+            return
+        wait_s = stuck_s or options.analysis_s / options.speed
+        self.later(wait_s, lambda: self._analysed(conversation, post=early is None))
+
+    def _analysed(self, conversation: Conversation, *, post: bool) -> None:
+        conversation.status = "done"
+        if post:
+            self._post(conversation)
+
+    def _post(self, conversation: Conversation) -> None:
+        agent: Agent | None = self.store.agents.get(conversation.agent_id)
+        webhook_id = records.attached_webhook(agent) if agent else None
+        hook = self.store.webhooks.get(webhook_id or "")
+        if hook is None or hook.disabled or conversation.conversation_id not in self.store.conversations:
+            return
+        body = records.transcription_body(self.store, conversation)
+        secret, moment = hook.secret, self.store.unix()
+        delivery = Delivery(
+            records.TRANSCRIPTION,
+            hook.url,
+            records.raw(body),
+            lambda raw: records.signature(secret, moment, raw),
+            decoded=body,
+        )
+        self._senders[hook.retry].send(delivery)
