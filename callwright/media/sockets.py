@@ -77,7 +77,7 @@ class MediaSocket(WSListener):
             self._too_big()
         said = handshake.recv
         self._over(
-            close_number(said.code) if said is not None else None, said.reason if said is not None else ""
+            close_number(said.code) if said is not None else None, (said.reason or "") if said is not None else ""
         )
 
     def pause_writing(self) -> None:
