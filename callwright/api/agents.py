@@ -7,12 +7,13 @@ from pydantic import BaseModel, Field
 
 from callwright.api import problems
 from callwright.api.declared import guarded, with_body
-from callwright.api.keys import Scope, needs
+from callwright.api.keys import needs
 from callwright.api.problems import ProblemItem
 from callwright.api.services import Services
 from callwright.api.state import ServicesState
 from callwright.domain.agent import AgentDefinition, HttpTool
 from callwright.domain.errors import InvalidInput, NotFound, Problem
+from callwright.domain.scopes import Scope
 from callwright.storage.api_keys import ApiKey
 
 router = APIRouter(prefix="/agents", tags=["agents"])

@@ -4,18 +4,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
-from pydantic import AwareDatetime
 
 from callwright.api import problems
 from callwright.api.declared import guarded, with_body
-from callwright.api.keys import Scope, needs
-from callwright.api.requests import AgentName, CallRequest, ContextRequest
+from callwright.api.keys import needs
+from callwright.api.requests import CallFilters, CallRequest, ContextRequest
 from callwright.api.state import IdempotencyState, ServicesState, ShowerState
 from callwright.api.views import CallPage, CallView, EventList, TranscriptView
 from callwright.calls.service import NewCall
-from callwright.domain.outcome import EndReason
 from callwright.domain.phone import to_e164
-from callwright.domain.states import CallState
+from callwright.domain.scopes import Scope
 from callwright.storage.api_keys import ApiKey
 
 router = APIRouter(prefix="/calls", tags=["calls"])
@@ -97,34 +95,21 @@ async def create_call(
     summary="Find calls",
     responses=guarded(problems.INVALID),
 )
-async def list_calls(  # noqa: PLR0913  (each filter is a query parameter of its own)
-    _key: Reader,
-    services: ServicesState,
-    shower: ShowerState,
-    *,
-    state: Annotated[CallState | None, Query(description="Only calls in this state.")] = None,
-    agent: Annotated[AgentName | None, Query(description="Only calls of this agent.")] = None,
-    phone: Annotated[str | None, Query(description="Only calls to this number.", max_length=40)] = None,
-    record: Annotated[
-        str | None, Query(description="Only calls about this CRM record.", max_length=128)
-    ] = None,
-    outcome: Annotated[EndReason | None, Query(description="Only calls that ended so.")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Created then or later.")] = None,
-    before: Annotated[AwareDatetime | None, Query(description="Created earlier.")] = None,
-    limit: Annotated[int, Query(description="Calls per page.", ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(description="From the page before.", max_length=200)] = None,
+async def list_calls(
+    filters: Annotated[CallFilters, Query()], _key: Reader, services: ServicesState, shower: ShowerState
 ) -> CallPage:
     """Calls that match all filters, newest first, a page at a time."""
+    region = services.settings.default_region
     found, next_cursor = await services.calls.search(
-        state=state,
-        agent=agent,
-        phone=None if phone is None else to_e164(phone, services.settings.default_region),
-        crm_record=record,
-        outcome=outcome,
-        since=since,
-        before=before,
-        limit=limit,
-        cursor=cursor,
+        state=filters.state,
+        agent=filters.agent,
+        phone=None if filters.phone is None else to_e164(filters.phone, region),
+        crm_record=filters.record,
+        outcome=filters.outcome,
+        since=filters.since,
+        before=filters.before,
+        limit=filters.limit,
+        cursor=filters.cursor,
     )
     return CallPage(items=[shower.call(call) for call in found], next_cursor=next_cursor)
 

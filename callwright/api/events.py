@@ -7,10 +7,11 @@ from fastapi.responses import Response
 
 from callwright.api import problems
 from callwright.api.declared import guarded
-from callwright.api.keys import Scope, needs
+from callwright.api.keys import needs
 from callwright.api.live import EventStream, Feed
 from callwright.api.state import ServicesState, ShowerState, StreamsState
 from callwright.api.views import FeedItem
+from callwright.domain.scopes import Scope
 from callwright.storage import events
 from callwright.storage.api_keys import ApiKey
 
@@ -23,6 +24,7 @@ _MOST = 2**63 - 1
     "/events",
     operation_id="follow_events",
     summary="Follow all calls live",
+    status_code=200,
     response_class=EventStream,
     response_model=FeedItem,
     responses={

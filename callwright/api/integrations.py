@@ -6,9 +6,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from callwright.api.declared import guarded
-from callwright.api.keys import Scope, needs
+from callwright.api.keys import needs
 from callwright.api.state import ServicesState
 from callwright.config import Configuration
+from callwright.domain.scopes import Scope
 from callwright.registry import IntegrationSpec, Role, integrations
 from callwright.storage.api_keys import ApiKey
 

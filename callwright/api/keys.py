@@ -1,6 +1,5 @@
 """Who asks: API keys in the Authorization header, and the scopes they need."""
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 import structlog
@@ -9,22 +8,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 
 from callwright.api.services import Services
 from callwright.domain.errors import Forbidden, Unauthenticated
+from callwright.domain.scopes import Scope
 from callwright.storage import api_keys
 from callwright.storage.api_keys import ApiKey
 
 _REMEDY = "Send `Authorization: Bearer cw_...` with a key made by `callwright keys create`."
-
-
-class Scope(StrEnum):
-    """What a key may do; `admin` covers all."""
-
-    CALLS_READ = "calls:read"
-    CALLS_WRITE = "calls:write"
-    AGENTS_READ = "agents:read"
-    AGENTS_WRITE = "agents:write"
-    SUPPRESSIONS_READ = "suppressions:read"
-    SUPPRESSIONS_WRITE = "suppressions:write"
-    ADMIN = "admin"
 
 
 _bearer = HTTPBearer(

@@ -26,7 +26,7 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     """Every part that is needed works."""
 
-    parts: dict[str, str] = Field(examples=[{"database": "ok", "workflows": "ok", "loop": "ok"}])
+    parts: dict[str, str] = Field(examples=[{"calls": "ok", "database": "ok"}])
 
 
 @router.get("/health", operation_id="get_health", summary="Does the process live", responses=refusals())
@@ -42,8 +42,8 @@ async def get_health() -> Health:
     responses=refusals(problems.NOT_READY),
 )
 async def get_readiness(services: ServicesState) -> Readiness:
-    """Whether the database, the workflows and the event loop work; 503 names what does not."""
-    parts = services.ready()
+    """Whether the database answers and calls are taken up; 503 names what does not."""
+    parts = await services.ready()
     wrong = {name: state for name, state in parts.items() if state != "ok"}
     if wrong:
         items = [Problem(name, state) for name, state in wrong.items()]

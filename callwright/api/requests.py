@@ -13,6 +13,9 @@ from pydantic import (
     model_validator,
 )
 
+from callwright.domain.outcome import EndReason
+from callwright.domain.states import CallState
+
 _DEEPEST = 6
 _LARGEST_INTEGER = 2**63
 
@@ -116,3 +119,19 @@ class SuppressionRequest(_Body):
         "", description="Where that can be looked up."
     )
     expires_at: AwareDatetime | None = Field(None, description="Until when; for ever if left out.")
+
+
+class CallFilters(BaseModel):
+    """Which calls, and which page of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: CallState | None = Field(None, description="Only calls in this state.")
+    agent: AgentName | None = Field(None, description="Only calls of this agent.")
+    phone: _Phone | None = Field(None, description="Only calls to this number.")
+    record: _RecordId | None = Field(None, description="Only calls about this CRM record.")
+    outcome: EndReason | None = Field(None, description="Only calls that ended so.")
+    since: AwareDatetime | None = Field(None, description="Created then or later.")
+    before: AwareDatetime | None = Field(None, description="Created earlier.")
+    limit: int = Field(50, description="Calls per page.", ge=1, le=200)
+    cursor: str | None = Field(None, description="From the page before.", max_length=200)

@@ -48,6 +48,6 @@ class Services(Protocol):
         """Keeps agents."""
         ...
 
-    def ready(self) -> dict[str, str]:
+    async def ready(self) -> dict[str, str]:
         """Part -> "ok", or what is wrong with it."""
         ...

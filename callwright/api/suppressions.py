@@ -8,12 +8,13 @@ from pydantic import BaseModel, Field
 
 from callwright.api import problems
 from callwright.api.declared import guarded, with_body
-from callwright.api.keys import Scope, needs
+from callwright.api.keys import needs
 from callwright.api.requests import SuppressionRequest
 from callwright.api.services import Services
 from callwright.api.state import ServicesState
 from callwright.domain.errors import NotFound
 from callwright.domain.phone import to_e164
+from callwright.domain.scopes import Scope
 from callwright.storage import suppressions
 from callwright.storage.api_keys import ApiKey
 from callwright.storage.suppressions import Suppression

@@ -1,0 +1,123 @@
+"""`callwright crm`: what the CRM knows, and whether an agent's mapping fits."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from callwright.cli.output import print_json, report_problems, say, table
+from callwright.domain.errors import InvalidInput, Problem
+
+if TYPE_CHECKING:
+    from callwright.cli.workshop import Workshop
+    from callwright.domain.agent import AgentDefinition, CrmMapping
+
+app = typer.Typer(help="What the CRM knows, and whether an agent's mapping fits.", no_args_is_help=True)
+
+
+@app.command("fields")
+def fields(
+    module: Annotated[str, typer.Argument(help="The CRM's kind of record, such as Leads.")],
+    crm: Annotated[str, typer.Option(help="Which CRM, where several are configured.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the fields of a module, as mappings name them."""
+    asyncio.run(_fields(module, crm, as_json))
+
+
+@app.command("test-mapping")
+def try_mapping(
+    agent: Annotated[str, typer.Argument(help="The agent's name.")],
+    record: Annotated[
+        str, typer.Option(help="Read this record, and show what the agent would be told.")
+    ] = "",
+) -> None:
+    """Check an agent's mapping against the CRM's fields; with --record, try it on a record. Writes nothing."""
+    asyncio.run(_test_mapping(agent, record))
+
+
+async def _fields(module: str, crm: str, as_json: bool) -> None:
+    from callwright.cli.workshop import configure, open_workshop
+
+    async with open_workshop(configure()) as workshop:
+        found = await workshop.directory.crm(crm or _only_crm(workshop)).fields(module)
+    names = ("name", "label", "type", "writable", "required", "max_length", "options")
+    if as_json:
+        print_json([{name: getattr(field, name) for name in (*names, "is_phone")} for field in found])
+        return
+    rows = (
+        (
+            field.name,
+            field.label,
+            field.type + (" (phone)" if field.is_phone else ""),
+            "yes" if field.writable else "no",
+            "yes" if field.required else "",
+            field.max_length,
+            ", ".join(field.options),
+        )
+        for field in sorted(found, key=lambda field: field.name)
+    )
+    table(("field", "label", "type", "writable", "required", "longest", "options"), rows)
+
+
+async def _test_mapping(name: str, record_id: str) -> None:
+    from callwright.cli.workshop import configure, open_workshop
+
+    async with open_workshop(configure()) as workshop:
+        _, agent = await workshop.agents.get(name)
+        if agent.crm is None:
+            raise InvalidInput(
+                Problem("crm", f"agent {name!r} has no CRM mapping.", "Add a `crm` section to it.")
+            )
+        problems = await workshop.directory.crm(agent.crm.system).mapping_problems(agent)
+        if problems:
+            raise InvalidInput(*problems)
+        say(f"The mapping of {name} fits the fields of {agent.crm.module} in {agent.crm.system}.")
+        if record_id:
+            await _try_record(workshop, agent, agent.crm, record_id)
+
+
+async def _try_record(
+    workshop: "Workshop", agent: "AgentDefinition", mapping: "CrmMapping", record_id: str
+) -> None:
+    from callwright.calls.preparing import prepare
+    from callwright.domain.attempt import Attempt, CrmReference
+    from callwright.domain.states import CallState
+
+    now = workshop.clock.now()
+    attempt = Attempt(
+        id="not-a-call",
+        agent_name=agent.name,
+        agent_version=0,
+        carrier=agent.carrier,
+        engine=agent.engine.platform,
+        state=CallState.QUEUED,
+        revision=0,
+        source="test",
+        created_at=now,
+        not_before=now,
+        crm=CrmReference(mapping.system, mapping.module, record_id),
+    )
+    prepared = await prepare(attempt, agent, workshop.directory, workshop.settings.default_region)
+    say(f"It would call {prepared.phone} and be told:")
+    sources = mapping.variables
+    table(
+        ("variable", "from", "value"),
+        [(name, sources.get(name, "default"), value) for name, value in prepared.variables.items()],
+    )
+    unset = [name for name, value in prepared.variables.items() if value is None]
+    if unset:
+        missing = (Problem(f"variables.{name}", "has no value in this record.") for name in unset)
+        report_problems(missing, style="yellow")
+
+
+def _only_crm(workshop: "Workshop") -> str:
+    from callwright.registry import Role
+
+    names = workshop.directory.names(Role.CRM)
+    if len(names) == 1:
+        return names[0]
+    have = (
+        f"Configured are: {', '.join(names)}." if names else "None is configured; see `callwright settings`."
+    )
+    raise InvalidInput(Problem("--crm", "has to name the CRM.", have))

@@ -1,0 +1,85 @@
+"""What commands need that work on the database and the vendors themselves, beside a running server or without one."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from callwright.config import Configuration, Settings, load, secret_values
+from callwright.ports.clock import Clock, ShiftedClock, SystemClock
+
+if TYPE_CHECKING:
+    from callwright.calls.agents import AgentService
+    from callwright.calls.directory import Directory
+    from callwright.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The configured parts, without anything that runs."""
+
+    configuration: Configuration
+    database: "Database"
+    directory: "Directory"
+    agents: "AgentService"
+    clock: Clock
+
+    @property
+    def settings(self) -> Settings:
+        """Our own settings."""
+        return self.configuration.settings
+
+
+def configure(level: str = "ERROR") -> Configuration:
+    """Read all settings and send logs, if bad enough, to standard error; raises ConfigurationError."""
+    from callwright.toolkit.logs import configure_logs
+
+    configuration = load()
+    configure_logs(level, secret_values(configuration))
+    return configuration
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator["Database"]:
+    """The database at the newest schema; it may be in use by a server at the same time."""
+    from callwright.storage.database import Database
+
+    key = settings.secret_key.get_secret_value() if settings.secret_key else None
+    database = await Database.open(
+        settings.database_url, data_dir=settings.data_dir, clock=clock_of(settings), secret_key=key
+    )
+    try:
+        await database.migrate()
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_workshop(configuration: Configuration) -> AsyncIterator[Workshop]:
+    """The database, every configured integration, and what keeps agents; closed in the end."""
+    from callwright.calls.agents import AgentBook, AgentService
+    from callwright.calls.directory import Directory
+    from callwright.registry import IntegrationContext
+    from callwright.storage.rates import Counters
+    from callwright.storage.vault import Secrets, Tokens
+
+    settings = configuration.settings
+    clock = clock_of(settings)
+    async with open_database(settings) as database:
+        context = IntegrationContext(
+            clock, Tokens(database), Secrets(database), Counters(database, clock), settings.our_base_url
+        )
+        directory = Directory(configuration.integrations, context)
+        try:
+            agents = AgentService(database, directory, AgentBook(database))
+            yield Workshop(configuration, database, directory, agents, clock)
+        finally:
+            await directory.close()
+
+
+def clock_of(settings: Settings) -> Clock:
+    """The clock that a server with these settings goes by."""
+    shift = settings.simulated_clock_shift_s
+    return ShiftedClock(timedelta(seconds=shift)) if shift else SystemClock()
