@@ -100,9 +100,9 @@ class Resampler:
         parts = padded.reshape(rows + 1, self._inputs) @ self._matrix
         output = (parts[1:, : self._outputs] + parts[:-1, self._outputs :]).ravel()
         output = output[: usable * self._up // self._down]
-        np.rint(output, output)
-        np.maximum(output, -32768, output)
-        np.minimum(output, 32767, output)
+        np.rint(output, out=output)
+        np.maximum(output, -32768, out=output)
+        np.minimum(output, 32767, out=output)
         return output.astype("<i2").tobytes()
 
     def _cut(self, pcm: bytes, size: int) -> bytes:

@@ -309,6 +309,15 @@ class Phonebook:
         """The persons of the latest 20 calls to a number, oldest first."""
         return list(self._calls.get(e164, ()))
 
+    def validate(self) -> None:
+        """Read every script; raises ValueError that names the number of the first bad one."""
+        for e164, raw in self._people.items():
+            for script in [raw] if isinstance(raw, Mapping) else raw:
+                try:
+                    PersonScript.from_dict(script)
+                except ValueError as error:
+                    raise ValueError(f"{e164}: {error}") from error
+
     def script(self, e164: str) -> PersonScript:
         """The script for the next call to a number; raises ValueError when it is not valid."""
         raw = self._people.get(e164, self._people.get("*", {}))

@@ -75,11 +75,10 @@ def split_text(text: str, limit: int = MAX_TEXT_BYTES) -> list[str]:
     pieces = []
     while len(text.encode()) > limit:
         fits = text.encode()[:limit].decode(errors="ignore")
-        for mark in (". ", "? ", "! ", " "):
-            cut = fits.rfind(mark)
-            if cut > 0:
-                fits = fits[: cut + len(mark)]
-                break
+        cut = max(fits.rfind(mark) for mark in (". ", "? ", "! ")) + 2
+        if cut < 2:
+            cut = fits.rfind(" ") + 1
+        fits = fits[:cut] if cut else fits
         pieces.append(fits)
         text = text[len(fits) :]
     return [*pieces, text] if text else pieces

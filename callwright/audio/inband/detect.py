@@ -31,7 +31,7 @@ _QUIET = 40  # peak of a hop, of 32768, below which no code can be read
 _SYNC_THRESHOLD = 0.6  # noise reaches 0.12 times its deviation from zero; a clean chirp is above 0.95
 _MERGE = 16  # samples: peaks closer than 2 ms are one chirp
 _KEPT = 1600  # a block with a frame before and behind it, and two hops
-_WHOLE_CHIRP = 0.9  # a chirp that fits worse has lost 4 ms; clean ones stay above 0.98
+_WHOLE_CHIRP = 0.93  # a chirp that fits worse has lost 4 ms; clean ones stay above 0.98
 _WHOLE_SYMBOL = 0.75  # a symbol this much weaker than the mean has lost 2.5 ms; clean ones stay above 0.81
 _SAME = 0.9  # correlation of 3 ms that were repeated; different parts of the code stay below 0.83
 _SAME_SAMPLES = 24
@@ -127,7 +127,7 @@ class BlockDetector:
         """Filter the newest hop and note where chirps begin in it."""
         spectrum = np.fft.rfft(segment) * self._highpass
         filtered = np.fft.irfft(spectrum)
-        np.multiply(spectrum, self._chirp, spectrum)
+        spectrum *= self._chirp
         match = np.abs(np.fft.ifft(spectrum, _FFT))[_HOP + 1 - SYNC : _FFT + 1 - SYNC]
         energy = np.cumsum(filtered * filtered)
         window = energy[_HOP:] - energy[_HOP - SYNC : -SYNC]

@@ -174,7 +174,11 @@ class Listener:
         start = self._ms(current.first.start)
         end = self._ms(current.last.start + BLOCK)
         faults = list(current.faults)
-        faults += [Fault(FaultKind.MISSING, low, start, high - low + 1) for low, high in gaps]
+        origin = current.first.start - current.first.block.index * BLOCK
+        faults += [
+            Fault(FaultKind.MISSING, low, self._ms(origin + low * BLOCK), high - low + 1)
+            for low, high in gaps
+        ]
         if (
             complete
             and checksum(b"".join(current.pieces[i] for i in range(current.total))) != current.utterance
