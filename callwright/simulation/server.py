@@ -83,13 +83,15 @@ class _Middleware:
         name = f"{scope['method']} {scope['path']}"
         fault = None if scope["path"].startswith("/__admin") else self._faults.draw(name, *_HTTP_FAULTS)
         answer = _Answer()
-        if fault is None or not await self._before(fault, send, answer):
-            await self._app(scope, _replay(body), answer.collect)
-            if fault is not None and fault.kind is FaultKind.DROP_AFTER:
-                await _cut(send)
-            else:
-                await answer.send_to(send)
-        self._record(scope, name, body, answer)
+        try:
+            if fault is None or not await self._before(fault, send, answer):
+                await self._app(scope, _replay(body), answer.collect)
+                if fault is not None and fault.kind is FaultKind.DROP_AFTER:
+                    await _cut(send)
+                else:
+                    await answer.send_to(send)
+        finally:  # cutting a connection raises, and a cut exchange is on record all the same
+            self._record(scope, name, body, answer)
 
     async def _before(self, fault: Fault, send: Send, answer: "_Answer") -> bool:
         """Apply a fault ahead of the application; True when the request is dealt with."""
@@ -152,7 +154,7 @@ class _Answer:
 
 
 async def _read_body(receive: Receive) -> bytes:
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
         body += message.get("body", b"")

@@ -74,7 +74,7 @@ class ZohoClient:
         credentials = f"{settings.accounts_host}|{settings.client_id}|{self._known_secrets[1]}"
         self._token_name = f"{VENDOR}:{hashlib.sha256(credentials.encode()).hexdigest()[:16]}"
         self._token: SharedToken | None = None
-        self._refreshed_at: float | None = None
+        self._replaced_at: float | None = None
 
     async def token(self, *, stale: str | None = None) -> SharedToken:
         """The access token that all processes share; `stale` is one that Zoho has just refused."""
@@ -197,8 +197,10 @@ class ZohoClient:
         """
         await self._respect_pause()
         now = self._clock.monotonic()
-        if again and self._refreshed_at is not None and now - self._refreshed_at < _FRESH_S:
-            raise VendorBusy(VENDOR, "refuses a token it has just given", retry_after_s=_FRESH_S)
+        if again:
+            if self._replaced_at is not None and now - self._replaced_at < _FRESH_S:
+                raise VendorBusy(VENDOR, "refuses one new token after the other", retry_after_s=_FRESH_S)
+            self._replaced_at = now
         form = {
             "grant_type": "refresh_token",
             "client_id": self._settings.client_id,
@@ -212,7 +214,6 @@ class ZohoClient:
         except VendorBusy as busy:
             await self._pause_tokens(busy.retry_after_s or answers.ACCESS_DENIED_PAUSE_S)
             raise
-        self._refreshed_at = now
         return self._shared(body)
 
     def _shared(self, body: Any) -> SharedToken:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from callwright.integrations.zoho.crm import ZohoCrm
 from callwright.integrations.zoho.settings import ZohoSettings
@@ -119,6 +120,12 @@ class Bench:
         """Settings for the simulator, with changes by environment name."""
         return ZohoSettings.model_validate({**self.simulator.environment(), "ZOHO_TIMEOUT_S": "5", **changed})
 
+    def lead(self, **values: object) -> str:
+        """One more lead, not yet written to by us; its id."""
+        record_id = self.simulator.tables.insert("Leads", {"Last_Name": "Fresh", **values})
+        self.simulator.tables.effects.clear()
+        return record_id
+
     def crm(self, context: IntegrationContext | None = None, **changed: str) -> ZohoCrm:
         """One more adapter."""
         self.opened.append(ZohoCrm(self.settings(**changed), context or self.context))
@@ -141,11 +148,22 @@ async def open_bench(options: WorldOptions) -> AsyncIterator[Bench]:
         await simulator.stop()
 
 
+def _traffic_folder() -> Path | None:
+    folder = os.environ.get("TRAFFIC_FOLDER")
+    return Path(folder) if folder else None
+
+
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
     """A simulator with two leads and a contact; TRAFFIC_FOLDER, if set, receives what went over its wires."""
-    folder = os.environ.get("TRAFFIC_FOLDER")
-    async with open_bench(WorldOptions(traffic_folder=Path(folder) if folder else None)) as opened:
+    async with open_bench(WorldOptions(traffic_folder=_traffic_folder())) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[Bench]:
+    """A simulator for all tests of a module, for tables of many rows; each test takes a lead of its own."""
+    async with open_bench(WorldOptions(traffic_folder=_traffic_folder())) as opened:
         yield opened
 
 

@@ -58,11 +58,9 @@ class Writes:
         if modified is not None and not same_moment(current.modified, modified):
             raise Conflict(f"{module} {record_id} was changed since it was read")
         headers = {} if modified is None else {"If-Unmodified-Since": _header_time(modified)}
-        late = await self._put(module, record_id, different, triggers, headers)
+        done, late = await self._put(module, record_id, different, triggers, headers)
         refused.extend(late)
-        gone = {refusal.field for refusal in late}
-        if None in gone:
-            gone |= different.keys()
+        gone = {refusal.field for refusal in late} if done else different.keys()
         return WriteResult(tuple(name for name in ready if name not in gone), tuple(refused))
 
     async def insert(
@@ -100,17 +98,17 @@ class Writes:
         different: dict[str, Any],
         triggers: tuple[str, ...],
         headers: dict[str, str],
-    ) -> list[FieldRefusal]:
+    ) -> tuple[bool, list[FieldRefusal]]:
         path = f"{module}/{record_id}"
         try:
-            _, refused = await self._attempt(
+            item, refused = await self._attempt(
                 "PUT", path, dict(different), frozenset(different), triggers, headers
             )
         except (Conflict, VendorAmbiguous) as doubt:
             if await self._arrived(module, record_id, different):
-                return []
+                return True, []
             raise doubt from None
-        return refused
+        return item is not None, refused
 
     async def _arrived(self, module: str, record_id: str, wanted: dict[str, Any]) -> bool:
         """Whether a write whose fate is unclear is there; False when that cannot be found out either."""
