@@ -20,6 +20,7 @@ from callwright.cli.demo_world import DemoWorld, choose_cast, free_port, until_l
 from callwright.config import load
 from callwright.ports.operations import SetupPlan
 from callwright.storage import api_keys
+from callwright.toolkit.logs import configure_logs
 
 _CALLS_LIMIT_S = 90.0
 _STOP_S = 15.0
@@ -35,6 +36,7 @@ def demo(
     ] = None,
 ) -> None:
     """Place twelve calls through the true protocols, with simulated vendors; no account, key or internet."""
+    configure_logs("WARNING")
     data_dir = folder or Path(tempfile.mkdtemp(prefix="callwright-demo-"))
     data_dir.mkdir(parents=True, exist_ok=True)
     raise typer.Exit(asyncio.run(_Demo(data_dir.resolve(), record_traffic).run(serve=serve)))

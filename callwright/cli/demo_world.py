@@ -94,7 +94,10 @@ class DemoWorld:
         data: dict[str, Any] = yaml.safe_load(self._agent_text)
         data |= {"carrier": self.cast.carrier.name, "caller_id": self.world.options.call_signs[0]}
         data["engine"] = {"platform": self.cast.engine.name, **fixture(self.cast.engine.name)["engine"]}
-        data["crm"] = {**fixture(self.cast.crm.name)["crm"], "system": self.cast.crm.name}
+        mapping = fixture(self.cast.crm.name)["crm"]
+        asked = {field["name"] for field in data["collect"]}
+        results = {name: target for name, target in mapping["results"].items() if name in asked}
+        data["crm"] = {**mapping, "system": self.cast.crm.name, "results": results}
         return parse_agent(data)
 
 
