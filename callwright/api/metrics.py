@@ -1,11 +1,13 @@
 """Prometheus figures of the HTTP side, in the registry that the other parts use too."""
 
-from prometheus_client import REGISTRY, Counter, Gauge, generate_latest
+from prometheus_client import REGISTRY, Counter, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from callwright.api.services import Services
 from callwright.domain.states import CallState
 from callwright.storage import attempts
+
+disable_created_metrics()  # the moments of creation double the series and nobody reads them
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

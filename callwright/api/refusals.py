@@ -15,6 +15,8 @@ log = structlog.get_logger(__name__)
 
 _REMEDIES = {
     "missing": "Add it.",
+    "model_attributes_type": "Send a JSON object with `Content-Type: application/json`.",
+    "model_type": "Send a JSON object with `Content-Type: application/json`.",
     "extra_forbidden": "Remove it, or check its spelling.",
     "timezone_aware": "Add the offset from UTC, for example +01:00 or Z.",
 }
@@ -89,7 +91,11 @@ def _invalid(request: Request, error: RequestValidationError) -> ProblemResponse
         what = f"The body is not JSON: {broken['ctx']['error']} at character {broken['loc'][-1]}."
         return answer(request, problems.MALFORMED, what)
     items = [
-        errors.Problem(_where(item["loc"]), f"{item['msg']}.", _REMEDIES.get(item["type"], ""))
+        errors.Problem(
+            _where(item["loc"]),
+            f"{item['msg'].removeprefix('Value error, ')}.",
+            _REMEDIES.get(item["type"], ""),
+        )
         for item in found
     ]
     return answer(request, problems.INVALID, "; ".join(str(item) for item in items), items=items)
