@@ -31,10 +31,17 @@ OpenDatabase = Callable[..., Awaitable[Database]]
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """The URL of a real PostgreSQL server's `postgres` database; started once for the whole run."""
+    """The URL of a real PostgreSQL server's `postgres` database; started once for the whole run.
+
+    It does not wait for the disk: tests kill our processes, never the server, and each makes a database.
+    """
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         server = get_server(Path(folder) / "data", cleanup_mode="delete")
         try:
+            with psycopg.connect(server.get_uri(), autocommit=True) as conn:
+                conn.execute("ALTER SYSTEM SET fsync = off")
+                conn.execute("ALTER SYSTEM SET full_page_writes = off")
+                conn.execute("SELECT pg_reload_conf()")
             yield server.get_uri()
         finally:
             server.cleanup()

@@ -120,10 +120,11 @@ async def count_in_progress(conn: AsyncConnection) -> int:
 async def count_by_state(conn: AsyncConnection) -> dict[str, int]:
     """How many attempts are in each state but DONE, whose number only grows."""
     states = [str(state) for state in CallState if state is not CallState.DONE]
+    number = func.count().label("number")
     statement = (
-        select(attempts.c.state, func.count()).where(attempts.c.state.in_(states)).group_by(attempts.c.state)
+        select(attempts.c.state, number).where(attempts.c.state.in_(states)).group_by(attempts.c.state)
     )
-    return dict((await conn.execute(statement)).tuples().all())
+    return {row.state: row.number for row in await conn.execute(statement)}
 
 
 async def due(conn: AsyncConnection, now: datetime, limit: int) -> list[str]:

@@ -17,7 +17,7 @@ from callwright.storage.database import connect_directly, lock_key
 
 log = structlog.get_logger(__name__)
 
-_CHECK_EVERY_S = 5.0
+_RECONNECT_EVERY_S = 2.0
 _QUERY_LIMIT_S = 5.0
 _TRY_EVERY_S = 0.25
 _REMEDY = "Stop it, or give this process an id of its own."
@@ -80,10 +80,19 @@ class AdvisoryLock:
     When the connection is lost the lock is taken anew; if somebody else has it then, `on_lost` is called.
     """
 
-    def __init__(self, url: URL, process_id: str, *, patience_s: float, on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        url: URL,
+        process_id: str,
+        *,
+        patience_s: float,
+        on_lost: Callable[[], None],
+        check_every_s: float = 5.0,
+    ) -> None:
         self._url = url
         self._process_id = process_id
         self._patience_s = patience_s
+        self._check_every_s = check_every_s
         self._on_lost = on_lost
         self._conn: psycopg.AsyncConnection[Any] | None = None
         self._one_query = asyncio.Lock()
@@ -113,14 +122,21 @@ class AdvisoryLock:
                 await self._ask("SELECT pg_advisory_unlock(%s)", process_id)
 
     async def release(self) -> None:
-        """Close the session, which frees the lock."""
+        """Free the lock and close the session."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
             self._watch = None
-        if self._conn is not None:
-            await self._conn.close()
-            self._conn = None
+        if self._conn is None:
+            return
+        try:
+            # The server closes a session a moment after its client; a successor need not wait for that.
+            async with asyncio.timeout(_QUERY_LIMIT_S), self._one_query:
+                await self._conn.execute("SELECT pg_advisory_unlock_all()")
+        except (psycopg.Error, TimeoutError, OSError) as error:
+            log.warning("the process lock was freed by closing its connection only", error=str(error))
+        await self._conn.close()
+        self._conn = None
 
     async def _acquire(self) -> bool:
         """Connect and try for `patience_s` seconds to get the lock."""
@@ -142,7 +158,7 @@ class AdvisoryLock:
 
     async def _keep(self) -> None:
         while True:
-            await asyncio.sleep(_CHECK_EVERY_S)
+            await asyncio.sleep(self._check_every_s)
             try:
                 assert self._conn is not None
                 async with asyncio.timeout(_QUERY_LIMIT_S), self._one_query:
@@ -162,7 +178,7 @@ class AdvisoryLock:
                     log.info("the process lock is held again")
                     return True
             except (psycopg.Error, TimeoutError, OSError):
-                await asyncio.sleep(_CHECK_EVERY_S)
+                await asyncio.sleep(_RECONNECT_EVERY_S)
                 continue
             log.critical("another process has taken over this process's id", process=self._process_id)
             self._on_lost()

@@ -64,8 +64,10 @@ class Tokens:
     which expires, so that a process that dies while it refreshes holds nobody up for more than 40 s.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, wait_s: float = WAIT_S) -> None:
+        """`wait_s` is the longest wait for a refresh by another process, or by another caller of this one."""
         self._database = database
+        self._wait_s = wait_s
         self._known: dict[str, SharedToken] = {}
         self._running: dict[str, asyncio.Task[SharedToken]] = {}
 
@@ -78,7 +80,7 @@ class Tokens:
         known = self._known.get(name)
         if known is not None and self._usable(known, stale):
             return known
-        limit = asyncio.timeout(WAIT_S)
+        limit = asyncio.timeout(self._wait_s)
         try:
             async with limit:
                 while True:
@@ -87,7 +89,7 @@ class Tokens:
                         return token
         except TimeoutError as error:
             if limit.expired():
-                raise VendorBusy(name, f"no access token within {WAIT_S:.0f} s") from error
+                raise VendorBusy(name, f"no access token within {self._wait_s:.0f} s") from error
             raise
 
     async def close(self) -> None:
@@ -148,13 +150,15 @@ class Tokens:
     async def _released(self, name: str) -> None:
         """Wait until the lock of another process is gone or has expired."""
         statement = select(tokens).where(tokens.c.name == name)
-        for _ in range(int(WAIT_S / _POLL_S)):
+        for _ in range(int(self._wait_s / _POLL_S)):
             await asyncio.sleep(_POLL_S)
             async with self._database.read() as conn:
                 row = (await conn.execute(statement)).one()
             if not self._locked(row):
                 return
-        raise VendorBusy(name, f"another process has been refreshing the access token for {WAIT_S:.0f} s")
+        raise VendorBusy(
+            name, f"another process has been refreshing the access token for {self._wait_s:.0f} s"
+        )
 
     async def _row(self, conn: AsyncConnection, name: str) -> Row[Any]:
         statement = insert_into(conn, tokens).values(name=name, facts={})

@@ -204,3 +204,20 @@ async def test_fifty_writers_at_once(database: Database) -> None:
     async with database.read() as conn:
         assert await leases.held(conn, "scope", NOON) == 50
         assert len((await conn.execute(select(metadata.tables["leases"]))).all()) == 50
+
+
+async def test_connections_that_the_server_dropped_are_made_anew(
+    database: Database, open_database: OpenDatabase
+) -> None:
+    if database.is_sqlite:
+        pytest.skip("SQLite has no connections to drop")
+    attempt = await stored(database)
+    other = await open_database()
+    async with other.write() as conn:
+        await conn.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        )
+    await database.ping()
+    async with database.read() as conn:
+        assert await attempts.get(conn, attempt.id) == attempt
+    await stored(database)

@@ -9,7 +9,6 @@ from sqlalchemy import text, update
 
 from callwright.domain.errors import ConfigurationError, VendorAuthFailed, VendorBusy
 from callwright.ports.storage import SharedToken
-from callwright.storage import vault
 from callwright.storage.cipher import Cipher
 from callwright.storage.database import Database
 from callwright.storage.schema import tokens
@@ -150,9 +149,7 @@ async def test_a_cancelled_caller_does_not_stop_the_refresh_of_the_others(
     assert vendor.refreshes == 1
 
 
-async def test_the_lock_of_a_dead_process_expires(
-    database: Database, shared: list[Tokens], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_lock_of_a_dead_process_expires(database: Database, shared: list[Tokens]) -> None:
     vendor = Vendor(database)
     await shared[0].get("crm", vendor.refresh)
     until = database.clock.now() + timedelta(seconds=0.4)
@@ -162,7 +159,8 @@ async def test_the_lock_of_a_dead_process_expires(
     assert database.clock.now() >= until
     async with database.write() as conn:
         await conn.execute(update(tokens).values(lock_holder="dead", lock_until=until + HOUR))
-    monkeypatch.setattr(vault, "WAIT_S", 0.3)
+    impatient = Tokens(database, wait_s=0.3)
     with pytest.raises(VendorBusy):
-        await shared[1].get("crm", vendor.refresh, stale="t2")
+        await impatient.get("crm", vendor.refresh, stale="t2")
+    await impatient.close()
     assert vendor.refreshes == 2
