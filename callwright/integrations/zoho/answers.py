@@ -24,6 +24,7 @@ APPROVAL_PAUSE_S = 600.0
 ACCESS_DENIED_PAUSE_S = 600.0
 """Zoho gives a refresh token 10 access tokens per 10 minutes; then it answers "Access Denied"."""
 
+_CODE = re.compile(r"^[A-Za-z_ ]{1,60}$")
 _JSON_PATH = re.compile(r"^\$\.data\[\d+\]\.([A-Za-z]\w*)")
 
 
@@ -106,7 +107,7 @@ def items(body: dict[str, Any]) -> tuple[Item, ...]:
 
 def _item(entry: dict[str, Any]) -> Item:
     details = entry.get("details")
-    code = str(entry.get("code", ""))
+    code = code_of(entry.get("code"))
     return Item(
         ok=entry.get("status") == "success" or code == "SUCCESS",
         code=code,
@@ -146,9 +147,14 @@ _REMEDY = {
 }
 
 
+def code_of(text: Any) -> str:
+    """An error code, empty unless it is made of words: a vendor might echo what it was sent."""
+    return text if isinstance(text, str) and _CODE.match(text) else ""
+
+
 def kind(status: int, body: dict[str, Any]) -> type[VendorError] | None:
     """The class of a request-level error, by its code and else by its status; None if the body names no code."""
-    code = str(body.get("code", ""))
+    code = code_of(body.get("code"))
     if status == 429:
         return VendorBusy
     if code == "INVALID_DATA" and "id given" in str(body.get("message", "")):
@@ -164,11 +170,11 @@ def kind(status: int, body: dict[str, Any]) -> type[VendorError] | None:
 
 def message(body: dict[str, Any], otherwise: str) -> str:
     """What a request-level error says, with what to do where that is known."""
-    code = str(body.get("code", ""))
+    code = code_of(body.get("code"))
     details = body.get("details")
     found = str(body.get("message") or otherwise)
     if isinstance(details, dict) and details:
-        found = f"{found} {json.dumps(details, sort_keys=True)[:200]}"
+        found = f"{found} {json.dumps(details, sort_keys=True)}"
     return f"{found} ({_REMEDY[code]})" if code in _REMEDY else found
 
 
@@ -193,5 +199,5 @@ def token_error(body: dict[str, Any]) -> str | None:
     """What is wrong according to a token answer, and what to do; None when it holds a token."""
     if isinstance(body.get("access_token"), str):
         return None
-    error = str(body.get("error", "")) or "no access token in the answer"
+    error = code_of(body.get("error")) or "no access token in the answer"
     return f"{error}: {_TOKEN_REMEDY[error]}" if error in _TOKEN_REMEDY else error

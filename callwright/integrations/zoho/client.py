@@ -166,7 +166,7 @@ class ZohoClient:
         if kind is None:
             return None
         text = answers.message(body, f"answered {status}")
-        error = self._api.error(kind, response, text, str(body.get("code", "")))
+        error = self._api.error(kind, response, text, answers.code_of(body.get("code")))
         if status == httpx2.codes.TOO_MANY_REQUESTS or error.code == "TOO_MANY_REQUESTS":
             hint = error.retry_after_s
             error.retry_after_s = self.limits.throttled(answers.pause_hint(body) if hint is None else hint)
@@ -183,7 +183,7 @@ class ZohoClient:
         wrong = answers.token_error(body)
         if wrong is None:
             return None
-        return self._accounts.error(VendorAuthFailed, response, wrong, str(body.get("error", "")))
+        return self._accounts.error(VendorAuthFailed, response, wrong, answers.code_of(body.get("error")))
 
     def _denied(self, http: VendorHttp, response: httpx2.Response) -> VendorError:
         error = http.error(VendorBusy, response, "Access Denied: too many tokens were asked for")

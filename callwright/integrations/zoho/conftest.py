@@ -126,6 +126,11 @@ class Bench:
         self.simulator.tables.effects.clear()
         return record_id
 
+    @property
+    def one(self) -> ZohoCrm:
+        """The first adapter, for tests that share it."""
+        return self.opened[0] if self.opened else self.crm()
+
     def crm(self, context: IntegrationContext | None = None, **changed: str) -> ZohoCrm:
         """One more adapter."""
         self.opened.append(ZohoCrm(self.settings(**changed), context or self.context))

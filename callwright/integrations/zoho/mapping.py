@@ -77,7 +77,7 @@ def _variable_problems(
         if field is None:
             yield _unknown(where, name, mapping.module)
         elif types[variable] not in _GIVEN_BY.get(field.type, _ANYTHING):
-            what = f"{name} is of type {field.type} and cannot become a {types[variable]}."
+            what = f"{name} is of type {field.type} and cannot become type {types[variable]}."
             yield Problem(where, what, "Declare the variable as text, or map another field.")
 
 
@@ -101,7 +101,7 @@ def _result_problems(
 def _mismatch(where: str, collected: CollectedField, field: FieldMeta) -> Iterator[Problem]:
     if field.type not in _TAKEN_BY[collected.type]:
         fitting = ", ".join(sorted(_TAKEN_BY[collected.type]))
-        what = f"{field.name} is of type {field.type} and does not take a {collected.type}."
+        what = f"{field.name} is of type {field.type} and does not take type {collected.type}."
         remedy = f"Map a field of type {fitting}."
         if field.type in PICKLISTS and collected.type is FieldType.TEXT:
             remedy = "Collect a choice among the picklist's options, or map a text field."

@@ -51,7 +51,7 @@ async def test_the_fate_of_a_record(shared: Bench, row: dict[str, Any], status: 
     place = f"PUT /crm/v8/Leads/{lead}"
     simulator.faults.add(Fault(place, FaultKind.STATUS, status=row.get("status", status), body=answer))
     values = {"Budget": 500, "Email": "asha@example.com"}
-    crm = shared.crm()
+    crm = shared.one
     if "means" in row:
         with pytest.raises(getattr(errors, row["means"])):
             await crm.update("Leads", lead, values)
@@ -74,7 +74,7 @@ async def test_fewer_fates_than_records_is_no_answer(shared: Bench) -> None:
     place = f"PUT /crm/v8/Leads/{LEAD}"
     shared.simulator.faults.add(Fault(place, FaultKind.STATUS, status=200, body={"data": []}))
     with pytest.raises(errors.VendorAmbiguous):
-        await shared.crm().update("Leads", LEAD, {"Budget": 500})
+        await shared.one.update("Leads", LEAD, {"Budget": 500})
 
 
 @pytest.mark.parametrize("status", [400, 202])
@@ -82,6 +82,6 @@ async def test_both_statuses_of_a_wholly_failed_write(shared: Bench, status: int
     lead = shared.lead()
     shared.simulator.state.behaviour.all_failed = status
     shared.simulator.refuse("Leads", "Team_Size")
-    result = await shared.crm().update("Leads", lead, {"Team_Size": 5, "Interested": True})
+    result = await shared.one.update("Leads", lead, {"Team_Size": 5, "Interested": True})
     assert result.written == ("Interested",)
     assert shared.simulator.writes(lead) == [{"Interested": True}]

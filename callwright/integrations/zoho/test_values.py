@@ -38,7 +38,7 @@ CONVERSIONS: dict[str, tuple[str, Any, Any]] = {
 
 @pytest.mark.parametrize("field, value, stored", CONVERSIONS.values(), ids=CONVERSIONS.keys())
 async def test_values_are_converted(shared: Bench, field: str, value: Any, stored: Any) -> None:
-    simulator, lead, crm = shared.simulator, shared.lead(Do_Not_Call=True), shared.crm()
+    simulator, lead, crm = shared.simulator, shared.lead(Do_Not_Call=True), shared.one
     result = await crm.update("Leads", lead, {field: value})
     assert result.written == (field,)
     assert result.refused == ()
@@ -72,7 +72,7 @@ async def test_what_can_never_be_written_does_not_block_the_rest(
     shared: Bench, field: str, value: Any, code: str
 ) -> None:
     simulator, lead = shared.simulator, shared.lead()
-    result = await shared.crm().update("Leads", lead, {field: value, "Description": "said yes"})
+    result = await shared.one.update("Leads", lead, {field: value, "Description": "said yes"})
     assert result.written == ("Description",)
     (refusal,) = result.refused
     assert (refusal.field, refusal.code) == (field, code)

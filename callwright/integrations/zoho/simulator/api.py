@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -59,8 +58,16 @@ class Api:
         return JSONResponse({"status": "success"})
 
     async def _admin(self, _request: Request) -> Response:
-        usage = asdict(self._state.usage)
-        return JSONResponse({**usage, "tokens_issued": self._state.accounts.issued})
+        usage = self._state.usage
+        told = {
+            "credits": usage.credits,
+            "in_flight": usage.in_flight,
+            "peak": usage.peak,
+            "complex_peak": usage.complex_peak,
+            "requests": usage.requests,
+            "tokens_issued": self._state.accounts.issued,
+        }
+        return JSONResponse(told)
 
     async def _crm(self, request: Request) -> Response:
         parts = request.path_params["path"].strip("/").split("/")
