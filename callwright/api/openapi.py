@@ -7,6 +7,14 @@ from fastapi.openapi.utils import get_openapi
 
 from callwright.api.problems import MEDIA_TYPE
 
+_STREAM = "text/event-stream"
+_STREAM_SCHEMA = {
+    "type": "string",
+    "description": "The data of each event is one of these.",
+    "contentMediaType": "application/json",
+    "contentSchema": {"$ref": "#/components/schemas/FeedItem"},
+}
+
 DESCRIPTION = """\
 Place calls, follow them, and keep what they need.
 
@@ -54,6 +62,8 @@ def _complete(document: dict[str, Any]) -> None:
             for status, response in operation["responses"].items():
                 if int(status) >= 400:
                     _as_problem(response)
+                elif _STREAM in response.get("content", {}):
+                    response["content"][_STREAM]["schema"] = _STREAM_SCHEMA
     schemas = document["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)

@@ -17,7 +17,7 @@ TALKER = "+447700900202"
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """The application on a port of its own, with every vendor simulated."""
-    configure_logs("CRITICAL")
+    configure_logs("ERROR")
     people = {PERSON: ANSWERS, TALKER: {**ANSWERS, "replies": []}}
     async with Stage(tmp_path_factory.mktemp("site"), people) as stage:
         api = stage.server._config.app

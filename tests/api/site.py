@@ -24,9 +24,7 @@ class Site:
         self.stage = stage
         self.api = api
         self.document: dict[str, Any] = api.openapi()
-        self.http = httpx2.AsyncClient(
-            base_url=f"http://127.0.0.1:{stage.port}", timeout=20, trust_env=False
-        )
+        self.http = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{stage.port}", timeout=20, trust_env=False)
         self._keys: dict[tuple[str, ...], str] = {}
         self._paths = [(_pattern(path), path) for path in self.document["paths"]]
 
@@ -40,7 +38,13 @@ class Site:
         return self._keys[wanted]
 
     async def ask(
-        self, method: str, path: str, *, scopes: tuple[str, ...] = ("admin",), key: str | None = None, **options: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        scopes: tuple[str, ...] = ("admin",),
+        key: str | None = None,
+        **options: Any,
     ) -> httpx2.Response:
         """Send a request with a key, and check the answer against the document."""
         secret = await self.key(*scopes) if key is None else key
@@ -104,7 +108,9 @@ class Site:
 
 def _pattern(template: str) -> re.Pattern[str]:
     parts = re.split(r"(\{\w+\})", template)
-    return re.compile("".join(_placeholder(part) if part.startswith("{") else re.escape(part) for part in parts))
+    return re.compile(
+        "".join(_placeholder(part) if part.startswith("{") else re.escape(part) for part in parts)
+    )
 
 
 def _placeholder(part: str) -> str:

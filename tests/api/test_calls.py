@@ -14,7 +14,12 @@ CALL = {"agent": "test-agent", "phone": "+447700900777", "not_before": LATER}
 
 
 async def test_a_call_to_a_number_is_created_where_location_says(site: Site) -> None:
-    body = {**CALL, "phone": "+44 7700 900777", "variables": {"first_name": "Zoë"}, "tags": {"batch": "spring"}}
+    body = {
+        **CALL,
+        "phone": "+44 7700 900777",
+        "variables": {"first_name": "Zoë"},
+        "tags": {"batch": "spring"},
+    }
     response = await site.ask("POST", "/api/v1/calls", json=body)
     assert response.status_code == 201
     created = response.json()

@@ -7,7 +7,7 @@ import pytest
 
 from callwright.api.idempotency import _fingerprint
 from callwright.api.requests import CallRequest
-from callwright.storage import idempotency
+from callwright.storage import api_keys, idempotency
 from tests.api.site import LATER, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -85,8 +85,6 @@ async def test_a_crash_between_claim_and_answer_does_not_block_the_repeat(site: 
     secret = await site.key("calls:write", "calls:read")
     app = site.stage.app
     async with app.database.read() as conn:
-        from callwright.storage import api_keys
-
         key = await api_keys.verify(conn, secret)
     assert key is not None
     async with app.database.write() as conn:

@@ -1,0 +1,68 @@
+"""/health, /ready, /metrics and the reference."""
+
+import re
+
+import pytest
+
+import callwright
+from tests.api.site import Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+async def test_health_asks_nobody(site: Site) -> None:
+    response = await site.http.get("/health")
+    site.conforms(response)
+    assert response.json() == {"name": "callwright", "status": "ok", "version": callwright.__version__}
+
+
+async def test_ready_names_every_part(site: Site) -> None:
+    response = await site.http.get("/ready")
+    site.conforms(response)
+    assert set(response.json()["parts"].values()) == {"ok"}
+
+
+async def test_ready_tells_what_is_wrong(site: Site) -> None:
+    app = site.stage.app
+    app.fenced.set()
+    try:
+        problem = await site.expect(503, "GET", "/ready")
+    finally:
+        app.fenced.clear()
+    assert [item["where"] for item in problem["errors"]] == ["process"]
+    assert "given up" in problem["detail"]
+
+
+async def test_metrics_count_calls_webhooks_and_media(site: Site) -> None:
+    await site.create_call()
+    await site.http.post("/webhooks/nobody/x", content=b"{}")
+    response = await site.http.get("/metrics")
+    site.conforms(response)
+    text = response.text
+    queued = re.search(r'^callwright_calls\{state="queued"\} (\S+)$', text, re.MULTILINE)
+    assert queued is not None, text[-3000:]
+    assert float(queued[1]) >= 1
+    assert re.search(r'^callwright_calls\{state="talking"\} 0.0$', text, re.MULTILINE)
+    assert re.search(
+        r'^callwright_webhooks_refused_total\{integration="unknown",reason="unknown_integ', text, re.MULTILINE
+    )
+    assert "callwright_media_loop_lag_seconds" in text
+    assert "_created" not in text
+
+
+async def test_the_reference_is_one_page_that_loads_nothing(site: Site) -> None:
+    page = await site.http.get("/docs")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert not re.search(r"<(script|link|img|iframe)|@import|url\(", page.text)
+    assert not [link for link in re.findall(r'href="([^"]*)"', page.text) if not link.startswith(("#", "/"))]
+    for operations in site.document["paths"].values():
+        for operation in operations.values():
+            assert f'id="{operation["operationId"]}"' in page.text
+    for link in set(re.findall(r'href="#([^"]*)"', page.text)):
+        assert f'id="{link}"' in page.text, link
+
+
+async def test_the_bare_address_leads_to_the_reference(site: Site) -> None:
+    response = await site.http.get("/")
+    assert (response.status_code, response.headers["location"]) == (307, "/docs")
