@@ -327,6 +327,8 @@ async def _in_thread(work: Callable[[], None], limit_s: float) -> bool:
     def run() -> None:
         try:
             work()
+        except Exception:  # supervision point: what cannot be stopped properly is left to the process's end
+            log.exception("the workflow engine failed while it stopped")
         finally:
             loop.call_soon_threadsafe(done.set)
 

@@ -17,6 +17,7 @@ from callwright.storage.schema import secrets, tokens
 WAIT_S = 30.0
 """Longest wait for a token that another caller or process is refreshing, in seconds."""
 
+_CANARY = ("callwright", "encryption key")
 _REFRESH_S = 25.0
 _LOCK = timedelta(seconds=40)
 _POLL_S = 0.1
@@ -29,6 +30,12 @@ class Secrets:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def check(self) -> None:
+        """Raise ConfigurationError when the database was written with another key; call it at the start."""
+        known = await self.read(*_CANARY)
+        if known is None:
+            await self.write(*_CANARY, "sings")
 
     async def read(self, integration: str, key: str) -> str | None:
         """The stored value, or None; raises ConfigurationError when it was encrypted with another key."""

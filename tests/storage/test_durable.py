@@ -14,6 +14,7 @@ import uvloop
 
 from callwright.domain.errors import ConfigurationError
 from callwright.ports.clock import SystemClock
+from callwright.storage.bus import Bus
 from callwright.storage.database import Database
 from callwright.storage.durable import DbosWorkflows
 from tests.databases import SECRET_KEY
@@ -331,19 +332,24 @@ async def test_a_second_process_with_the_same_id_is_refused(child: Callable[[str
     assert first.process.poll() is None
 
 
-def test_it_runs_in_a_uvloop(tmp_path: Path) -> None:
+def test_all_of_it_runs_in_a_uvloop(database_url: str, tmp_path: Path) -> None:
     async def main() -> None:
-        database = await Database.open("", data_dir=tmp_path, clock=SystemClock())
-        workflows, ran = DbosWorkflows(database, executor_id="p"), []
+        database = await Database.open(database_url, data_dir=tmp_path, clock=SystemClock())
+        await database.migrate()
+        await database.ping()
+        bus, workflows, ran = Bus(database), DbosWorkflows(database, executor_id="p"), []
 
         async def dial(attempt_id: str) -> None:
             ran.append((attempt_id, type(asyncio.get_running_loop()).__module__))
 
+        await bus.start()
+        await bus.publish("call", "c1")
         workflows.register("dial", dial)
         await workflows.launch()
         await workflows.start("dial", "w", "a")
         await until(lambda: bool(ran))
         await workflows.close()
+        await bus.close()
         await database.close()
         assert ran == [("a", "uvloop")]
 

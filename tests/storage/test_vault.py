@@ -13,7 +13,7 @@ from callwright.storage.cipher import Cipher
 from callwright.storage.database import Database
 from callwright.storage.schema import tokens
 from callwright.storage.vault import Secrets, Tokens
-from tests.databases import OpenDatabase
+from tests.databases import SECRET_KEY, OpenDatabase
 
 HOUR = timedelta(hours=1)
 
@@ -56,6 +56,18 @@ async def test_secrets_are_encrypted_at_rest(database: Database, open_database: 
     await secrets.delete("acme", "token")
     await secrets.delete("acme", "token")
     assert await secrets.read("acme", "token") is None
+
+
+async def test_a_database_of_another_key_is_found_out_at_the_start(
+    database: Database, open_database: OpenDatabase
+) -> None:
+    for _ in range(2):
+        await Secrets(database).check()
+    stranger = await open_database(secret_key="n" * 40)
+    with pytest.raises(ConfigurationError, match=r"encryption key .* SECRET_KEY"):
+        await Secrets(stranger).check()
+    rotated = await open_database(secret_key=f"{'n' * 40},{SECRET_KEY}")
+    await Secrets(rotated).check()
 
 
 class Vendor:
