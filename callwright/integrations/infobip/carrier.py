@@ -212,7 +212,7 @@ class InfobipCarrier:
         legs = {known} if (known := _text(call.data, "media_call_id")) else set()
         for dialog in await self._client.pages(DIALOGS, {"parentCallId": call.carrier_call_id}):
             child = dialog.get("childCall")
-            live = dialog.get("state") in _LIVE_DIALOGS
+            live = str(dialog.get("state")) in _LIVE_DIALOGS
             if live and isinstance(child, dict) and child.get("id") and leg_of(child) is Leg.MEDIA:
                 legs.add(str(child["id"]))
         return legs
@@ -221,7 +221,7 @@ class InfobipCarrier:
         """Wait up to 2 s until the person's call is in no dialog; VendorBusy if it still is."""
         for _ in range(_DIALOG_END_TRIES):
             dialogs = await self._client.pages(DIALOGS, {"parentCallId": call.carrier_call_id})
-            if not any(dialog.get("state") in _LIVE_DIALOGS for dialog in dialogs):
+            if not any(str(dialog.get("state")) in _LIVE_DIALOGS for dialog in dialogs):
                 return
             await asyncio.sleep(_DIALOG_END_PAUSE_S)
         raise VendorBusy(VENDOR, "our leg of the call has not ended yet")

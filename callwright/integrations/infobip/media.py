@@ -28,7 +28,7 @@ class InfobipMedia:
     text_frames = False
 
     def __init__(self) -> None:
-        self._frame = 0
+        self._frame = -1
         self._longest = 0
 
     def receive(self, is_text: bool, payload: bytes) -> bytes | MediaEvent | None:
@@ -55,7 +55,7 @@ class InfobipMedia:
         return None
 
     def _odd_size(self, payload: bytes) -> bytes | None:
-        if not self._frame:
+        if self._frame < 0:
             raise WebhookRejected("not_started", "audio came before websocket:connected")
         if len(payload) % 2:
             raise WebhookRejected("torn_frame", f"{len(payload)} bytes are no whole samples")
@@ -66,7 +66,7 @@ class InfobipMedia:
     def _control(self, payload: bytes) -> MediaEvent | None:
         message = _decode(payload)
         event = message.get("event")
-        if not self._frame:
+        if self._frame < 0:
             if event != "websocket:connected":
                 raise WebhookRejected("not_started", "the first message is not websocket:connected")
             return self._start(message)

@@ -170,6 +170,11 @@ class InfobipSettings(IntegrationSettings):
             return tuple(item.strip() for item in value.split(",") if item.strip())
         return value
 
+    @field_validator("sample_rate", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        return int(value) if isinstance(value, str) and value.isdigit() else value
+
     @field_validator("caller_ids")
     @classmethod
     def _are_numbers(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -238,7 +238,7 @@ def _meaning(name: str, facts: Mapping[str, Any]) -> tuple[CarrierEventKind, str
         case "SAY_FINISHED" | "PLAY_FINISHED":
             data = {"completed": facts.get("playedCompletely") is True, "played_ms": facts.get("duration")}
             return CarrierEventKind.PROMPT_FINISHED, name, data
-        case "ERROR" if facts.get("actionType") in _PROMPTS:
+        case "ERROR" if str(facts.get("actionType")) in _PROMPTS:
             detail = f"{facts.get('actionType')} {facts.get('errorCode')}: {facts.get('errorDetails')}"
             return CarrierEventKind.PROMPT_FINISHED, detail, {"completed": False}
         case "CALL_RECORDING_READY":

@@ -66,6 +66,7 @@ class Exchange:
         self._traffic = traffic
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._external_ids: set[str] = set()
+        self._closing = False
 
     def now(self) -> datetime:
         """The world's time."""
@@ -105,7 +106,7 @@ class Exchange:
 
     def end(self, call: SimCall, code: str, source: str) -> None:
         """A leg is over: everything that hung on it ends too; nothing happens when it is over already."""
-        if not call.live:
+        if not call.live or self._closing:
             return
         call.ended, call.end_code, call.hangup_source = self._clock.now(), code, source
         answered = call.answered is not None
@@ -125,6 +126,7 @@ class Exchange:
 
     async def close(self) -> None:
         """Stop the clock, close every socket, drop every task."""
+        self._closing = True
         await self.ticker.close()
         tasks = list(self._tasks)
         for task in tasks:

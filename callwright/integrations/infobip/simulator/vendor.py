@@ -1,5 +1,6 @@
 """The simulated vendor as a whole: what the demo and the tests start, and look into."""
 
+import asyncio
 from collections import Counter
 
 from callwright.integrations.infobip.simulator.account import Account
@@ -81,8 +82,7 @@ class InfobipSimulator:
     async def stop(self) -> None:
         """Close every socket and task."""
         await self.exchange.close()
-        await self._server.stop()
-        await self._sender.close()
+        await asyncio.gather(self._server.stop(), self._sender.close())
         self.traffic.close()
 
     def environment(self) -> dict[str, str]:
