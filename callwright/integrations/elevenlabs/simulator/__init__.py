@@ -14,7 +14,7 @@ import picows
 
 from callwright.integrations.elevenlabs.simulator import agents
 from callwright.integrations.elevenlabs.simulator.admission import admit
-from callwright.integrations.elevenlabs.simulator.connection import Connection
+from callwright.integrations.elevenlabs.simulator.connection import Connection, Handler
 from callwright.integrations.elevenlabs.simulator.mischief import Mischief
 from callwright.integrations.elevenlabs.simulator.platform import Platform
 from callwright.integrations.elevenlabs.simulator.rest import RestApi
@@ -47,8 +47,7 @@ class ElevenLabsSimulator:
         self._sockets: asyncio.Server | None = None
         config, settings = agents.demo_configuration(world.agent)
         now = self._store.unix()
-        demo = Agent(agents.DEMO_AGENT, "Demo", config, settings, [], now, now)
-        self._store.agents[demo.agent_id] = demo
+        self.add_agent(Agent(agents.DEMO_AGENT, "Demo", config, settings, [], now, now))
 
     @property
     def account(self) -> Account:
@@ -70,9 +69,17 @@ class ElevenLabsSimulator:
         """The workspace's webhooks by id."""
         return self._store.webhooks
 
+    def add_agent(self, agent: Agent) -> Agent:
+        """Have one more agent, as if it had been made in the dashboard."""
+        self._store.agents[agent.agent_id] = agent
+        return agent
+
+    def remove_agent(self, agent_id: str) -> None:
+        """Have an agent no more."""
+        del self._store.agents[agent_id]
+
     async def start(self) -> None:
         """Listen on free loopback ports."""
-        self._platform.start()
         self._sockets = await picows.ws_create_server(self._accept, "127.0.0.1", 0)
         host, port = self._sockets.sockets[0].getsockname()[:2]
         self._api.socket_url = f"ws://{host}:{port}"
@@ -107,18 +114,21 @@ class ElevenLabsSimulator:
         url = urlsplit(request.path.decode())
         if url.path != _SOCKET_PATH:
             return None
-        found = admit(self._store, dict(parse_qsl(url.query)))
+        query = dict(parse_qsl(url.query))
+        return _with_subprotocol(request, Connection(lambda connection: self._handle(connection, query)))
+
+    def _handle(self, connection: Connection, query: dict[str, str]) -> Handler:
+        found = admit(self._store, query)
         trouble = Mischief(None)
         if found.agent is not None:
             where = f"socket {found.agent.agent_id}"
             trouble = Mischief(self.faults.draw(where, FaultKind.CUSTOM))
         refusal = found.refusal or trouble.refusal
-        if refusal is not None or found.agent is None or found.conversation is None:
-            assert refusal is not None
-            listener = Connection(RefusedSession(self._platform, found.conversation, refusal))
-        else:
-            listener = Connection(Session(self._platform, found.agent, found.conversation, trouble))
-        return _with_subprotocol(request, listener)
+        if refusal is not None:
+            return RefusedSession(self._platform, connection, found.conversation, refusal)
+        assert found.agent is not None
+        assert found.conversation is not None
+        return Session(self._platform, connection, found.agent, found.conversation, trouble)
 
 
 def _with_subprotocol(request: picows.WSUpgradeRequest, listener: Connection) -> Any:

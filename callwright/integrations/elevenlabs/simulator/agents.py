@@ -123,7 +123,7 @@ def questions_of(platform_settings: Json) -> tuple[PlannedQuestion, ...]:
     return tuple(
         PlannedQuestion(
             name,
-            str(item.get("description") or f"What is your {name}?"),
+            str(item.get("description", f"What is your {name}?")),
             item["type"],
             tuple(item.get("enum") or ()),
         )

@@ -1,6 +1,7 @@
 """A client's websocket as the platform holds it: whole text messages in, messages and closes out."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 import picows
@@ -12,10 +13,6 @@ _TEXT: Final = picows.WSMsgType.TEXT
 
 class Handler(Protocol):
     """What is done with a connection."""
-
-    def opened(self, connection: "Connection") -> None:
-        """The handshake is done."""
-        ...
 
     def received(self, payload: bytes, *, is_text: bool) -> None:
         """A whole message of the client; none comes after the platform has begun to close."""
@@ -31,10 +28,11 @@ class Handler(Protocol):
 
 
 class Connection(picows.WSListener):
-    """One websocket."""
+    """One websocket; `handle` makes its handler when the handshake is done."""
 
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
+    def __init__(self, handle: Callable[["Connection"], Handler]) -> None:
+        self._handle = handle
+        self._handler: Handler | None = None
         self._transport: picows.WSTransport | None = None
         self._parts = bytearray()
         self.closing = False
@@ -43,17 +41,17 @@ class Connection(picows.WSListener):
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         """Called by picows after the handshake."""
         self._transport = transport
-        self._handler.opened(self)
+        self._handler = self._handle(self)
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         """Called by picows for each frame."""
-        kind = frame.msg_type
+        kind, handler = frame.msg_type, self._handler
         if kind is picows.WSMsgType.CLOSE:
             self._on_close(transport, frame)
-        elif self.closing:
+        elif self.closing or handler is None:
             return
         elif kind is picows.WSMsgType.BINARY:
-            self._handler.received(frame.get_payload_as_bytes(), is_text=False)
+            handler.received(frame.get_payload_as_bytes(), is_text=False)
         elif kind in {_TEXT, picows.WSMsgType.CONTINUATION}:
             self._parts += frame.get_payload_as_memoryview()
             if len(self._parts) > _LARGEST_MESSAGE:
@@ -61,12 +59,13 @@ class Connection(picows.WSListener):
             elif frame.fin:
                 payload = bytes(self._parts)
                 self._parts.clear()
-                self._handler.received(payload, is_text=True)
+                handler.received(payload, is_text=True)
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         """Called by picows when the connection is gone."""
         self.closing = True
-        self._handler.gone()
+        if self._handler is not None:
+            self._handler.gone()
 
     def send(self, message: bytes) -> None:
         """Send a text message, unless it is too late."""
@@ -88,7 +87,7 @@ class Connection(picows.WSListener):
             self._transport.underlying_transport.abort()
 
     def _on_close(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        if not self.closing:
+        if not self.closing and self._handler is not None:
             self.closing = True
             code = int(cast("int", frame.get_close_code()))
             reason = bytes(frame.get_close_message() or b"").decode(errors="replace")

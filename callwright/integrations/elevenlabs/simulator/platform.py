@@ -43,13 +43,6 @@ class Platform:
         self._handles: set[asyncio.TimerHandle] = set()
         self._senders: dict[bool, WebhookSender] = {}
 
-    def start(self) -> None:
-        """Have connections for webhooks, with and without the vendor's repeats (off unless switched on)."""
-        self._senders = {
-            True: WebhookSender(self.faults, self.traffic, retry_after_s=_RETRY_AFTER_S),
-            False: WebhookSender(self.faults, self.traffic, retry_after_s=()),
-        }
-
     async def close(self) -> None:
         """Stop everything that runs."""
         self.timer.stop()
@@ -129,4 +122,11 @@ class Platform:
             lambda raw: records.signature(secret, moment, raw),
             decoded=body,
         )
-        self._senders[hook.retry].send(delivery)
+        self._sender(retry=hook.retry).send(delivery)
+
+    def _sender(self, *, retry: bool) -> WebhookSender:
+        """Delivers webhooks, with the vendor's repeats or without; made when it is first needed."""
+        if retry not in self._senders:
+            pauses = _RETRY_AFTER_S if retry else ()
+            self._senders[retry] = WebhookSender(self.faults, self.traffic, retry_after_s=pauses)
+        return self._senders[retry]

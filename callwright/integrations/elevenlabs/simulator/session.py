@@ -28,19 +28,15 @@ _AUDIO_START: Final = b'{"user_audio_chunk"'
 
 
 class RefusedSession:
-    """A client that is sent away: accepted, then closed at once with code and reason."""
+    """A client that is sent away: accepted, then closed at once; its conversation, if any, is kept as failed."""
 
-    def __init__(self, platform: Platform, conversation: Conversation | None, refusal: Refusal) -> None:
-        self._platform = platform
-        self._conversation = conversation
-        self._refusal = refusal
-
-    def opened(self, connection: Connection) -> None:
-        """Close; the conversation, if there is one, is kept as failed."""
-        if self._conversation is not None:
-            _failed(self._conversation, self._refusal, "call_initialization_error")
-            self._platform.ended(self._conversation, stuck_s=None)
-        connection.close(self._refusal.code, self._refusal.reason)
+    def __init__(
+        self, platform: Platform, connection: Connection, conversation: Conversation | None, refusal: Refusal
+    ) -> None:
+        if conversation is not None:
+            _failed(conversation, refusal, "call_initialization_error")
+            platform.ended(conversation, stuck_s=None)
+        connection.close(refusal.code, refusal.reason)
 
     def received(self, payload: bytes, *, is_text: bool) -> None:
         """Nothing is listened to."""
@@ -56,29 +52,28 @@ class Session:
     """A conversation that was admitted; it starts when the client has sent its initiation message."""
 
     def __init__(
-        self, platform: Platform, agent: Agent, conversation: Conversation, trouble: Mischief
+        self,
+        platform: Platform,
+        connection: Connection,
+        agent: Agent,
+        conversation: Conversation,
+        trouble: Mischief,
     ) -> None:
         self._platform = platform
+        self._connection = connection
         self._agent = agent
         self._trouble = trouble
         self.conversation = conversation
-        self._connection: Connection | None = None
-        self._output: Output | None = None
-        self._subscription = 0
+        self._out = Output(platform, conversation, connection)
         self._initiation: shapes.Initiation | None = None
-        self._now = self._opened_at = self._started_at = self._last_input = 0.0
+        self._now = self._opened_at = self._last_input = asyncio.get_running_loop().time()
+        self._started_at = 0.0
         self._longest_s: float | None = None
         self._sample_bytes = 2
         self._talk: Talk | None = None
         self._pings: Pings | None = None
-
-    def opened(self, connection: Connection) -> None:
-        """Wait for the initiation message."""
-        self._connection = connection
-        self._output = Output(self._platform, self.conversation, connection)
-        self._platform.running[self.conversation.conversation_id] = self
-        self._now = self._opened_at = self._last_input = asyncio.get_running_loop().time()
-        self._subscription = self._platform.timer.add(self._tick, self._crashed)
+        self._subscription = platform.timer.add(self._tick, self._crashed)
+        platform.running[conversation.conversation_id] = self
 
     def received(self, payload: bytes, *, is_text: bool) -> None:
         """A message of the client: audio, or one of the typed messages; anything else ends the conversation."""
@@ -90,7 +85,7 @@ class Session:
                 self._hear(shapes.decode_audio(payload).user_audio_chunk)
             else:
                 message = shapes.decode_message.decode(payload)
-                self._out().record("in", payload)
+                self._out.record("in", payload)
                 self._understand(message)
         except msgspec.MsgspecError as error:
             self._reject(f"Invalid message: {error}")
@@ -117,7 +112,7 @@ class Session:
 
     def hang_up(self, reason: str) -> None:
         """Close in the ordinary way."""
-        if self._connection is not None and not self._connection.closing:
+        if not self._connection.closing:
             self.conversation.closed_by = "agent"
             self.conversation.close_code = _NORMAL
             self.conversation.termination_reason = reason
@@ -133,12 +128,7 @@ class Session:
 
     def abort(self) -> None:
         """Break the connection."""
-        if self._connection is not None:
-            self._connection.abort()
-
-    def _out(self) -> Output:
-        assert self._output is not None, "a conversation has a connection from its first moment"
-        return self._output
+        self._connection.abort()
 
     def _tick(self, now: float) -> None:
         self._now = now
@@ -146,10 +136,12 @@ class Session:
             self._try_to_start(now)
             return
         self._talk.tick(now)
+        if self._connection.closing:
+            return
         self._break(self._trouble.due(now - self._started_at))
         self._ping(now)
         if self._longest_s is not None and now - self._started_at >= self._longest_s:
-            self._out().error(_NORMAL, "max_duration_exceeded", "The conversation has lasted too long")
+            self._out.error(_NORMAL, "max_duration_exceeded", "The conversation has lasted too long")
             self.hang_up("Max conversation duration exceeded")
         elif now - self._last_input >= _RECEIVE_TIMEOUT_S:
             self._fail(Refusal(1002, "No user input for 60 seconds", "transport_receive_timeout"))
@@ -168,7 +160,7 @@ class Session:
         world, conversation = self._platform.store.world, self.conversation
         questions = questions_of(self._agent.platform_settings)
         config = admission.effective_config(self._agent, initiation)
-        texts = (*(question.ask for question in questions), world.agent.closing)
+        texts = (*(question.ask for question in questions if question.ask), world.agent.closing)
         conversation.initiation = msgspec.to_builtins(initiation)
         conversation.variables = admission.variables(self._agent, initiation, conversation.conversation_id)
         self._started_at = now
@@ -179,22 +171,22 @@ class Session:
         for name in admission.reserved_variables(initiation):
             self._platform.traffic.violation(f"{name} may only be set by the platform")
         heard, spoken = self._formats(config)
-        self._out().listed = frozenset(at(config, "conversation", "client_events") or ())
+        self._out.listed = frozenset(at(config, "conversation", "client_events") or ())
         self._longest_s = at(config, "conversation", "max_duration_seconds")
         self._pings = Pings(world.options.ping_every_s, now)
         conversation.status = "in-progress"
         data = {"conversation_id": conversation.conversation_id}
         data |= {"agent_output_audio_format": spoken, "user_input_audio_format": heard}
         kind = "conversation_initiation_metadata"
-        self._out().message({"type": kind, f"{kind}_event": data})
+        self._out.message({"type": kind, f"{kind}_event": data})
         for message in self._trouble.oddities:
-            self._out().raw(message)
+            self._out.raw(message)
         first = "" if self._trouble.mute else str(at(config, "agent", "first_message") or "")
         script = AgentScript(first, questions, world.agent.closing, conversation.variables)
         formats = (AudioFormat.parse(heard), AudioFormat.parse(spoken))
         self._sample_bytes = formats[0].sample_bytes
         self._talk = Talk(
-            self._out(), self, conversation, script, config, formats, world.options.agent_thinks_s
+            self._out, self, conversation, script, config, formats, world.options.agent_thinks_s
         )
         self._talk.begin(now)
 
@@ -210,7 +202,7 @@ class Session:
     def _hear(self, payload: bytes) -> None:
         self._last_input = self._now
         if self.conversation.audio_in == 0:
-            self._out().record("in", shapes.encode({"user_audio_chunk": payload[:6]}))
+            self._out.record("in", shapes.encode({"user_audio_chunk": payload[:6]}))
         self.conversation.audio_in += len(payload)
         if self._talk is None:
             self._platform.traffic.violation("audio before the conversation was open")
@@ -265,21 +257,21 @@ class Session:
         for event_id in self._pings.overdue(now):
             self._platform.traffic.violation(f"ping {event_id} was not answered within 5 s")
         if self._pings.due(now):
-            event_id = self._out().next_event()
+            event_id = self._out.next_event()
             self.conversation.pings += 1
             self._pings.sent(event_id, now)
-            self._out().send("ping", "ping_event", {"event_id": event_id, "ping_ms": self._pings.latest_ms})
+            self._out.send("ping", "ping_event", {"event_id": event_id, "ping_ms": self._pings.latest_ms})
             for message in self._trouble.oddities:
-                self._out().raw(message)
+                self._out.raw(message)
 
     def _break(self, what: str | None) -> None:
         """Do what a fault wants in mid-call."""
         if what == mischief.CLOSE_1002:
             self._fail(Refusal(1002, "LLM response took over 20 seconds", "llm_timeout"), "dependency_error")
         elif what == mischief.ERROR_FLAT:
-            self._out().message({"type": "error", "message": _QUOTA_MID})
+            self._out.message({"type": "error", "message": _QUOTA_MID})
             self._fail(Refusal(1002, "This request exceeds your quota limit."), "dependency_error")
-        elif what == mischief.DROP and self._connection is not None:
+        elif what == mischief.DROP:
             self.conversation.closed_by = "error"
             self.conversation.termination_reason = "The connection broke"
             self.abort()
@@ -294,10 +286,10 @@ class Session:
 
     def _fail(self, refusal: Refusal, error_type: str = "") -> None:
         """End the conversation for an error: say why, then close."""
-        if self._connection is None or self._connection.closing:
+        if self._connection.closing:
             return
         if refusal.error_type:
-            self._out().error(refusal.code, refusal.error_type, refusal.reason)
+            self._out.error(refusal.code, refusal.error_type, refusal.reason)
         _failed(self.conversation, refusal, error_type or refusal.error_type)
         self._connection.close(refusal.code, refusal.reason)
 

@@ -70,8 +70,8 @@ class Talk:
         self._silence_limit_s = float(at(config, "turn", "silence_end_call_timeout") or -1)
         self._protect_first = at(config, "agent", "disable_first_message_interruptions") is True
         self._arrived = bytearray()
-        self._began = self._now = self._last_user = self._next_tentative_at = 0.0
-        self._protected = self._busy = self._ending = False
+        self._began = self._now = self._last_user = self._next_tentative_at = self._protected_until = 0.0
+        self._busy = self._ending = False
         self._line: Line | None = None
         self._after: Turn | None = None
         self._texts: list[str] = []
@@ -85,7 +85,6 @@ class Talk:
         self._began = self._now = self._last_user = now
         opening = self._script.opening()
         if opening:
-            self._protected = self._protect_first
             self._perform(Turn(opening))
 
     def hear(self, payload: bytes) -> None:
@@ -200,7 +199,7 @@ class Talk:
         """Whether speech began while the protected first message was playing: it is not even transcribed."""
         assert self._recogniser is not None
         began = self._now - (self._recogniser.now_ms - start_ms) / 1000
-        return self._protected and began < self._mouth.ends_at
+        return began < self._protected_until
 
     def _on_partial(self, partial: Partial) -> None:
         if self._ending or self._ignored(partial.start_ms):
@@ -282,6 +281,8 @@ class Talk:
             data = {"agent_response": text, "event_id": self._line.event_id}
             self._out.send("agent_response", "agent_response_event", data)
             self._mouth.say(chunks, self._now)
+            if self._protect_first and len(self._conversation.transcript) == 1:
+                self._protected_until = self._mouth.ends_at
         self._send_due()
 
     def _send_due(self) -> None:
