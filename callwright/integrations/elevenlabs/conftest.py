@@ -1,10 +1,12 @@
 """The simulated platform, the adapter on it, and a call that joins the two with a scripted person."""
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, cast
 
+import httpx2
 import picows
 import pytest
 import stamina
@@ -35,6 +37,8 @@ from callwright.simulation.world import AgentPlan, PlannedQuestion, World, World
 
 FRAME_S = 0.02
 E164 = "+447700900123"
+GOOD = {"type": "conversation_initiation_client_data", "dynamic_variables": {"first_name": "Ann"}}
+SIGNED_URL = "/v1/convai/conversation/get-signed-url"
 UNUSED: Any = None
 """Stands for stores that this integration has no use for."""
 
@@ -169,6 +173,101 @@ class Call(picows.WSListener):
             await asyncio.sleep(max(due - loop.time(), 0))
 
 
+class Client(picows.WSListener):
+    """A client that sends what it is told to and keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.code: int | None = None
+        self.reason = ""
+        self.gone = asyncio.Event()
+        self.transport: picows.WSTransport | None = None
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        """Keep the transport."""
+        self.transport = transport
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        """Keep the message, or how the platform closed."""
+        if frame.msg_type is picows.WSMsgType.CLOSE:
+            self.code = int(cast("int", frame.get_close_code()))
+            self.reason = bytes(frame.get_close_message() or b"").decode()
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+        else:
+            self.messages.append(json.loads(frame.get_payload_as_bytes()))
+
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+        """Note that it is over."""
+        self.gone.set()
+
+    def send(self, message: dict[str, Any] | bytes, kind: picows.WSMsgType = picows.WSMsgType.TEXT) -> None:
+        """Send a message, or bytes that need not be one."""
+        assert self.transport is not None
+        payload = message if isinstance(message, bytes) else json.dumps(message).encode()
+        self.transport.send(kind, payload)
+
+    def hang_up(self) -> None:
+        """Close in the ordinary way."""
+        assert self.transport is not None
+        self.transport.send_close(picows.WSCloseCode.OK, b"User ended conversation")
+        self.transport.disconnect()
+
+    def kinds(self) -> list[str]:
+        """The types of the messages that came."""
+        return [message["type"] for message in self.messages]
+
+    async def closed(self) -> tuple[int | None, str]:
+        """Code and reason, once it is closed."""
+        async with asyncio.timeout(5):
+            await self.gone.wait()
+        return self.code, self.reason
+
+
+class Customer:
+    """Whoever uses the platform, with a key."""
+
+    def __init__(self, simulator: ElevenLabsSimulator) -> None:
+        environment = simulator.environment()
+        headers = {"xi-api-key": environment["ELEVENLABS_API_KEY"]}
+        self.http = httpx2.AsyncClient(
+            base_url=environment["ELEVENLABS_BASE_URL"], headers=headers, trust_env=False
+        )
+        self.clients: list[Client] = []
+
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        """Status and decoded body of a request."""
+        response = await self.http.request(method, path, **options)
+        return response.status_code, response.json() if response.content else None
+
+    async def url(self, agent_id: str = "agent_demo", *, named: bool = True) -> str:
+        """A signed URL."""
+        params = {"agent_id": agent_id, "include_conversation_id": str(named).lower()}
+        _, body = await self.ask("GET", SIGNED_URL, params=params)
+        return str(body["signed_url"])
+
+    async def connect(self, url: str) -> Client:
+        """Open a socket and say nothing."""
+        _, client = await picows.ws_connect(Client, url)
+        assert isinstance(client, Client)
+        self.clients.append(client)
+        return client
+
+    async def talk(self, initiation: dict[str, Any] | None = None) -> Client:
+        """Open a conversation."""
+        client = await self.connect(await self.url())
+        client.send(initiation or GOOD)
+        return client
+
+    async def leave(self) -> None:
+        """Hang up everywhere."""
+        for client in self.clients:
+            if not client.gone.is_set():
+                client.hang_up()
+                await client.closed()
+        await self.http.aclose()
+
+
 def _to_wire(pcm: bytes, wire: AudioFormat) -> bytes:
     return g711.pcm_to_ulaw(pcm) if wire.encoding is Encoding.ULAW else pcm
 
@@ -283,3 +382,11 @@ async def talk(agents: ElevenLabsVoiceAgents, start: Callable[..., ConversationS
         if not call.ended.is_set():
             call.hang_up()
             await call.finished(5)
+
+
+@pytest.fixture
+async def customer(simulator: ElevenLabsSimulator) -> AsyncIterator[Customer]:
+    """Whoever uses the platform without our adapter."""
+    customer = Customer(simulator)
+    yield customer
+    await customer.leave()
