@@ -14,7 +14,8 @@ from callwright.simulation.faults import Fault, FaultKind, Faults
 from callwright.simulation.traffic import Exchange, Traffic
 
 _START_TIMEOUT_S = 10.0
-_STOP_TIMEOUT_S = 3.0
+_GRACE_S = 0.5
+_POLL_S = 0.003
 _LARGEST_BODY = 8 * 1024 * 1024
 _HANG_LIMIT_S = 120.0
 _HTTP_FAULTS = (
@@ -39,32 +40,42 @@ class SimulatorServer:
             lifespan="off",
             ws="none",
             access_log=False,
-            timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
-        self._task: asyncio.Task[None] | None = None
         self.base_url = ""
 
     async def start(self) -> None:
         """Listen; raises TimeoutError when it does not within 10 s."""
-        self._task = asyncio.create_task(self._server._serve(), name="simulator")  # noqa: SLF001  (serve() takes the process's signals)
+        config = self._server.config
+        config.load()
+        # What serve() does, less the process's signals and a main loop that notices the end 100 ms late.
+        self._server.lifespan = config.lifespan_class(config)
         async with asyncio.timeout(_START_TIMEOUT_S):
-            while not self._server.started:
-                if self._task.done():
-                    self._task.result()
-                await asyncio.sleep(0.005)
+            await self._server.startup()
         host, port = self._server.servers[0].sockets[0].getsockname()[:2]
         self.base_url = f"http://{host}:{port}"
 
     async def stop(self) -> None:
-        """Stop listening and cut what is left after 3 s."""
-        if self._task is None:
+        """Stop listening; answers in progress get half a second."""
+        if not self._server.started:
             return
-        self._server.should_exit = True
+        self._server.started = False
+        state = self._server.server_state
+        for server in self._server.servers:
+            server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        await self._wait_until_idle(_GRACE_S)
+        for task in list(state.tasks):
+            task.cancel()
+        await self._wait_until_idle(_GRACE_S)
+
+    async def _wait_until_idle(self, limit_s: float) -> None:
+        state = self._server.server_state
         with suppress(TimeoutError):
-            async with asyncio.timeout(_STOP_TIMEOUT_S):
-                await self._task
-        self._task = None
+            async with asyncio.timeout(limit_s):
+                while state.connections or state.tasks:  # noqa: ASYNC110  (uvicorn tells nobody when it is idle)
+                    await asyncio.sleep(_POLL_S)
 
 
 class _Middleware:

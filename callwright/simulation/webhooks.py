@@ -1,9 +1,11 @@
 """Sends a simulator's webhooks, with a vendor's retries and with faults: late, twice, out of order, never, corrupt."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -14,6 +16,12 @@ from callwright.simulation.traffic import Exchange, Traffic
 _WEBHOOK_FAULTS = (FaultKind.DELAY, FaultKind.REPEAT, FaultKind.REORDER, FaultKind.LOSE, FaultKind.CORRUPT)
 _REORDER_S = 0.25
 _CLOSE_TIMEOUT_S = 2.0
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all senders: making it takes as long as many tests."""
+    return httpx2.create_ssl_context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ class WebhookSender:
         self._faults = faults
         self._traffic = traffic
         self._retry_after_s = retry_after_s
-        self._client = httpx2.AsyncClient(timeout=timeout_s, trust_env=False)
+        self._client = httpx2.AsyncClient(timeout=timeout_s, verify=_tls(), trust_env=False)
         self._tasks: set[asyncio.Task[None]] = set()
         self._last: dict[str, asyncio.Task[None]] = {}
 

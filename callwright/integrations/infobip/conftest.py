@@ -285,7 +285,8 @@ async def stage() -> AsyncIterator[Stage]:
     finally:
         await held.carrier.close()
         media.close()
-        await asyncio.gather(simulator.stop(), receiver.stop())
+        await simulator.stop()
+        await receiver.stop()
 
 
 @pytest.fixture
