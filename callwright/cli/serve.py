@@ -72,12 +72,13 @@ async def _run(app: "Callwright", stopping: asyncio.Event) -> None:
 
     settings = app.settings
     api = build_api(app)
-    server = WebServer(api, app.media, host=settings.host, port=settings.port)
+    server = WebServer(api, app.media, host=settings.host, port=settings.port, lifespan="off")
     try:
         await server.start()
     except OSError as error:
         remedy = "Stop what uses it, or set PORT to another one."
-        what = f"cannot listen on {settings.host}:{settings.port} ({error.strerror or error})."
+        why = os.strerror(error.errno) if error.errno else str(error)
+        what = f"cannot listen on {settings.host}:{settings.port} ({why})."
         raise ConfigurationError(Problem("PORT", what, remedy)) from error
     try:
         await app.start()

@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import stamina
 import structlog
+from prometheus_client import Counter
 
 from callwright.domain.errors import (
     VendorAmbiguous,
@@ -22,6 +23,10 @@ from callwright.ports.clock import Clock, SystemClock
 from callwright.toolkit.redaction import Redactor
 
 log = structlog.get_logger(__name__)
+
+_errors = Counter(
+    "callwright_vendor_errors", "Requests to vendors without success, by vendor and kind.", ["vendor", "kind"]
+)
 
 Classify = Callable[[httpx2.Response], VendorError | None]
 """A vendor's own reading of a response: an error to raise, or None to leave it to the status code."""
@@ -70,8 +75,15 @@ class VendorHttp:
         """Send once and return a response below 400; `options` are those of httpx2's request.
 
         Raises VendorUnreachable when the request never left, VendorAmbiguous when it may have had its effect,
-        and the other VendorError classes by the vendor's answer.
+        and the other VendorError classes by the vendor's answer; each is counted.
         """
+        try:
+            return await self._send(method, url, **options)
+        except VendorError as error:
+            _errors.labels(vendor=self.vendor, kind=type(error).__name__).inc()
+            raise
+
+    async def _send(self, method: str, url: str, **options: Any) -> httpx2.Response:
         try:
             response = await self._client.request(method, url, **options)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:

@@ -10,7 +10,17 @@ from structlog.typing import EventDict, Processor
 
 from callwright.toolkit.redaction import Redactor
 
-_TALKATIVE = ("httpx2", "httpcore2", "sqlalchemy", "aiosqlite", "alembic", "asyncio", "psycopg", "stamina")
+_TALKATIVE = (
+    "aiosqlite",
+    "alembic",
+    "asyncio",
+    "httpcore2",
+    "httpx2",
+    "psycopg",
+    "sqlalchemy",
+    "stamina",
+    "uvicorn.error",
+)
 """Loggers of libraries that say little of use below WARNING, some of it with addresses in full."""
 
 _SILENT = logging.CRITICAL + 1

@@ -5,6 +5,7 @@ import re
 import pytest
 
 import callwright
+from callwright.domain.errors import VendorNotFound
 from tests.api.site import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -46,6 +47,11 @@ async def test_metrics_count_calls_webhooks_and_media(site: Site) -> None:
     assert re.search(
         r'^callwright_webhooks_refused_total\{integration="unknown",reason="unknown_integ', text, re.MULTILINE
     )
+    # The CRM's simulator knows no such module.
+    with pytest.raises(VendorNotFound):
+        await site.stage.app.directory.crm("zoho").fields("Starships")
+    text = (await site.http.get("/metrics")).text
+    assert re.search(r'^callwright_vendor_errors_total\{kind="\w+",vendor="zoho"\}', text, re.MULTILINE)
     assert "callwright_media_loop_lag_seconds" in text
     assert "_created" not in text
 
