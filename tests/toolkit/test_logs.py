@@ -58,7 +58,7 @@ def test_the_standard_library_writes_the_same_lines(stream: io.StringIO) -> None
 
 def test_secrets_are_hidden_wherever_they_are(stream: io.StringIO) -> None:
     log = structlog.get_logger()
-    log.info(f"asked with {SECRET}", url=f"https://x.example/?key={SECRET}", nested={"list": [SECRET]})
+    log.info("asked with " + SECRET, url=f"https://x.example/?key={SECRET}", nested={"list": [SECRET]})
     log.info("headers", authorization="Bearer abc.def", body={"access_token": "abc", "expires_in": 3600})
     logging.getLogger("library").error("failed: %s", SECRET)
     try:
