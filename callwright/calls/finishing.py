@@ -30,7 +30,11 @@ _FAULT_PAUSE_S = 10.0
 
 
 class Finisher:
-    """Runs the workflow; a repeated step finds in the rows what was done already."""
+    """Runs the workflow; a repeated step finds in the rows what was done already.
+
+    The rounds of a call follow each other and never overlap: only the round itself, at its end, counts the call's
+    `finish_round` up, and a workflow of the next number cannot start before.
+    """
 
     def __init__(
         self, ledger: Ledger, directory: Directory, agents: AgentBook, writer: CrmWriter, workflows: Workflows
@@ -43,32 +47,33 @@ class Finisher:
 
     async def run(self, attempt_id: str) -> None:
         """One round. It ends with the call DONE, or with a timer for the next round."""
+        step = self._workflows.step
+        number: int | None = None
         with structlog.contextvars.bound_contextvars(call_id=attempt_id):
             try:
-                await self._round(attempt_id)
+                number = await step("collect", lambda: self._collect(attempt_id))
+                await step("plan", lambda: self._plan_next(attempt_id))
+                written = await step("write", lambda: self._write(attempt_id))
+                await step("close", lambda: self._close(attempt_id, number, written))
             except Exception as error:  # supervision point: a fault in one call must not lose its outcome
                 log.exception("a round of finishing failed")
-                await self._fault(attempt_id, error)
+                await self._fault(attempt_id, number, error)
 
-    async def _round(self, attempt_id: str) -> None:
-        step = self._workflows.step
-        await step("collect", lambda: self._collect(attempt_id))
-        await step("plan", lambda: self._plan_next(attempt_id))
-        again_in = await step("write", lambda: self._write(attempt_id))
-        await step("close", lambda: self._close(attempt_id, again_in))
-
-    async def _collect(self, attempt_id: str) -> None:
-        """Ask the platform for results, unless they came by webhook or there was no conversation."""
+    async def _collect(self, attempt_id: str) -> int:
+        """Ask the platform for results, unless there are none to wait for; returns the number of the round."""
         attempt = await self._ledger.get(attempt_id)
-        if attempt.state is not CallState.ENDED or attempt.results_state in results.SETTLED - {results.NONE}:
-            return
-        if attempt.conversation_id is None or attempt.answered_at is None:
-            return
+        talked = attempt.conversation_id is not None and attempt.answered_at is not None
+        known = attempt.results_state in results.SETTLED - {results.NONE}
+        if attempt.state is CallState.ENDED and talked and not known:
+            await self._ask_for_results(attempt)
+        return attempt.finish_round
+
+    async def _ask_for_results(self, attempt: Attempt) -> None:
         agent = await self._agents.of(attempt)
         state = await self._fetch(attempt, agent)
         if state is None:
             return
-        async with self._ledger.open(attempt_id, SOURCE) as entry:
+        async with self._ledger.open(attempt.id, SOURCE) as entry:
             if entry.attempt.results_state in {results.READY, results.FAILED}:
                 return
             waited = _seconds_since_end(entry.attempt, entry.now())
@@ -110,11 +115,12 @@ class Finisher:
         async with self._ledger.open(attempt_id, SOURCE) as entry:
             await entry.note("retry", call_id=following.id, not_before=following.not_before.isoformat())
 
-    async def _write(self, attempt_id: str) -> float | None:
-        """Write to the CRM once the results are settled or late; returns seconds until the next try."""
+    async def _write(self, attempt_id: str) -> dict[str, Any]:
+        """Write to the CRM once the results are settled or late; returns what was known then, and when to try again."""
         attempt = await self._ledger.get(attempt_id)
+        told = {"results": attempt.results_state, "again_in": None}
         if attempt.state is not CallState.ENDED or attempt.results_state == results.PENDING:
-            return None
+            return told
         written = await self._writer.write(attempt, await self._agents.of(attempt))
         async with self._ledger.open(attempt_id, SOURCE) as entry:
             known = {
@@ -124,33 +130,38 @@ class Finisher:
             if entry.attempt.crm_state != written.state or entry.attempt.crm_detail != detail:
                 await entry.set(crm_state=written.state, crm_detail=detail)
                 await entry.note("crm", state=written.state, **written.detail)
-        return written.retry_in_s
+        return {**told, "again_in": written.retry_in_s}
 
-    async def _close(self, attempt_id: str, again_in: float | None) -> None:
+    async def _close(self, attempt_id: str, number: int | None, written: dict[str, Any]) -> None:
         """Plan the next round, or delete the remote conversation if asked, and be done."""
         attempt = await self._ledger.get(attempt_id)
-        if attempt.state is not CallState.ENDED:
-            return
         agent = await self._agents.of(attempt)
-        settled = attempt.results_state in results.SETTLED
-        if settled and again_in is None:
+        again_in = written["again_in"]
+        if written["results"] in results.SETTLED and again_in is None:
             await self._delete_conversation(attempt, agent)
         async with self._ledger.open(attempt_id, SOURCE) as entry:
-            if entry.attempt.state is not CallState.ENDED:
+            if entry.attempt.state is not CallState.ENDED or entry.attempt.finish_round != number:
                 return
-            if entry.attempt.results_state in results.SETTLED and again_in is None and settled:
+            have = entry.attempt.results_state
+            pause: float | None = again_in
+            if have != written["results"]:
+                pause = 0.0  # they came after the writing
+            elif have not in results.SETTLED:
+                next_poll = self._next_poll(entry.attempt, agent)
+                pause = next_poll if again_in is None else min(next_poll, again_in)
+            if pause is None:
                 await entry.move(Signal.FINISH)
                 return
-            pause = again_in if again_in is not None else self._next_poll(entry.attempt, agent)
-            if not settled:
-                pause = min(pause, self._next_poll(entry.attempt, agent))
             await entry.set(finish_round=entry.attempt.finish_round + 1)
             await entry.timer(TimerKind.FINISH, pause)
 
     def _next_poll(self, attempt: Attempt, agent: AgentDefinition) -> float:
         waited = _seconds_since_end(attempt, self._ledger.clock.now())
         pause = next((pause for pause in _PAUSES_S if pause * 2 >= waited), _PAUSES_S[-1])
-        return max(0.5, min(pause, agent.limits.results_wait_s + 1 - waited))
+        marks = [
+            mark + 1 - waited for mark in (_REPORT_AFTER_S, agent.limits.results_wait_s) if mark + 1 > waited
+        ]
+        return max(0.5, min(pause, *marks)) if marks else pause
 
     async def _delete_conversation(self, attempt: Attempt, agent: AgentDefinition) -> None:
         if (
@@ -166,8 +177,10 @@ class Finisher:
             async with self._ledger.open(attempt.id, SOURCE) as entry:
                 await entry.note("fault", detail=f"the remote conversation was not deleted: {error}")
 
-    async def _fault(self, attempt_id: str, error: Exception) -> None:
+    async def _fault(self, attempt_id: str, number: int | None, error: Exception) -> None:
         async with self._ledger.open(attempt_id, SOURCE) as entry:
+            if number is not None and entry.attempt.finish_round != number:
+                return
             failures = entry.attempt.failures + 1
             await entry.note("fault", detail=f"{type(error).__name__}: {error}", failures=failures)
             await entry.set(failures=failures, finish_round=entry.attempt.finish_round + 1)

@@ -117,6 +117,6 @@ class Inbox:
         async with self._ledger.open(attempt.id, f"webhook:{engine}") as entry:
             stored = await results.store(entry, agent, result)
             if stored and entry.attempt.state is CallState.ENDED:
-                await entry.set(finish_round=entry.attempt.finish_round + 1)
+                # A round that is under way sees them at its end; the next one starts now instead of later.
                 await entry.timer(TimerKind.FINISH, 0)
         return True
