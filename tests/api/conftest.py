@@ -1,25 +1,33 @@
-"""One application for all tests of this folder."""
+"""One application for all tests of this folder, on each database."""
 
+import uuid
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 import pytest_asyncio
 
 from callwright.api.application import Api
 from callwright.toolkit.logs import configure_logs
 from tests.api.site import Site
-from tests.scenarios.stage import ANSWERS, Stage
+from tests.databases import KINDS, postgres_server, postgres_url
+from tests.scenarios.stage import ANSWERS, Stage, StageOptions
+
+__all__ = ["postgres_server"]
 
 PERSON = "+447700900201"
 TALKER = "+447700900202"
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+@pytest_asyncio.fixture(scope="package", loop_scope="package", params=KINDS)
+async def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Site]:
     """The application on a port of its own, with every vendor simulated."""
     configure_logs("ERROR")
     people = {PERSON: ANSWERS, TALKER: {**ANSWERS, "replies": []}}
-    async with Stage(tmp_path_factory.mktemp("site"), people) as stage:
+    options = StageOptions(database_url="" if request.param == "sqlite" else _new_database(request))
+    async with Stage(tmp_path_factory.mktemp("site"), people, options) as stage:
         api = stage.server._config.app
         assert isinstance(api, Api)
         opened = Site(stage, api)
@@ -28,3 +36,11 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
         finally:
             api.close_streams()
             await opened.close()
+
+
+def _new_database(request: pytest.FixtureRequest) -> str:
+    server: str = request.getfixturevalue("postgres_server")
+    name = f"api_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name}".encode())
+    return postgres_url(server, name)
