@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from datetime import timedelta
+from functools import cache
 from urllib.parse import urlsplit
 
 import structlog
@@ -21,7 +22,7 @@ from callwright.calls.live import LiveCalls
 from callwright.calls.reconciling import Reconciler
 from callwright.calls.recovery import ProcessFacts, Recovery
 from callwright.calls.service import CallService
-from callwright.calls.sweeper import DIAL, FINISH, Sweeper
+from callwright.calls.sweeper import DIAL, FINISH, Sweeper, SweepRules
 from callwright.calls.tools import HttpTools
 from callwright.calls.writeback import CrmWriter
 from callwright.config import Configuration
@@ -59,15 +60,14 @@ class Callwright:
         self.secrets = Secrets(database)
         self.bus = Bus(database)
         self.counters = Counters(database, clock)
-        context = IntegrationContext(
-            clock, Tokens(database), self.secrets, self.counters, settings.our_base_url
-        )
+        self._tokens = Tokens(database)
+        context = IntegrationContext(clock, self._tokens, self.secrets, self.counters, settings.our_base_url)
         self.directory = Directory(configuration.integrations, context)
         self.workflows = DbosWorkflows(database, executor_id=process_id, on_lost=self.fenced.set)
         self.ledger = Ledger(database, clock, self.bus)
         self.book = AgentBook(database)
         self.agents = AgentService(database, self.directory, self.book)
-        metrics = MediaMetrics()
+        metrics = _media_metrics()
         self.media = MediaPlane(clock, self.directory.carrier, metrics=metrics)
         self.recordings = RecordingStore(settings.data_dir / RECORDINGS, clock.monotonic, metrics)
         self._http_tools = HttpTools()
@@ -85,7 +85,9 @@ class Callwright:
             settings.database_url, data_dir=settings.data_dir, clock=clock, secret_key=key
         )
         await database.migrate()
-        return cls(configuration, database, clock, f"{settings.slot}-{secrets.token_hex(6)}")
+        app = cls(configuration, database, clock, f"{settings.slot}-{secrets.token_hex(6)}")
+        await app.secrets.check()
+        return app
 
     async def start(self) -> None:
         """Take up work: durable workflows, webhooks, timers, conversations, and what a dead process left.
@@ -112,6 +114,7 @@ class Callwright:
         await self.recordings.close()
         await self._http_tools.close()
         await self.directory.close()
+        await self._tokens.close()
         await self.bus.close()
         await self.database.close()
 
@@ -156,17 +159,15 @@ class Callwright:
         inbox = Inbox(ledger, book, self.process_id)
         facts = ProcessFacts(self.process_id, settings.our_base_url, self.fenced.set)
         self.recovery = Recovery(ledger, self.workflows, book, reconciler, farewell, self.live, facts)
-        self.sweeper = Sweeper(
-            ledger,
-            self.workflows,
-            inbox,
-            reconciler,
-            self.live,
-            self.recovery,
-            process_id=self.process_id,
-            max_concurrent_calls=settings.max_concurrent_calls,
-        )
+        sweep = SweepRules(self.process_id, settings.max_concurrent_calls, settings.keep_recordings_days)
+        self.sweeper = Sweeper(ledger, self.workflows, inbox, reconciler, self.live, self.recovery, sweep)
         self.calls = CallService(ledger, directory, book, inbox, self.live, region=settings.default_region)
+
+
+@cache
+def _media_metrics() -> MediaMetrics:
+    """One set of figures for the process: a name may be registered once."""
+    return MediaMetrics()
 
 
 def _clock(configuration: Configuration) -> Clock:

@@ -1,6 +1,7 @@
 """The conversations that this process holds: started when a person answers, told when their row changes."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -90,6 +91,13 @@ class LiveCalls:
     def recording_path(self, name: str) -> Path:
         """Where a recording lies."""
         return self._recordings / name
+
+    def forget_recordings(self, older_than_s: float) -> None:
+        """Delete recordings that were last written longer ago than that. Blocks: call it in a thread."""
+        before = time.time() - older_than_s
+        for path in self._recordings.glob("*.wav"):
+            if path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
 
     def _over(self, attempt_id: str, _task: asyncio.Task[None]) -> None:
         self._running.pop(attempt_id, None)

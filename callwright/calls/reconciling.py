@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 SOURCE = "reconcile"
 _SEARCH_BEFORE = timedelta(seconds=60)
-_EMPTY_UNTIL_S = 60.0
+_EMPTY_UNTIL_S = 30.0
 _ASK_EVERY_S = 6.0
 _RING_SLACK_S = 10.0
 _FORCE_END_AFTER_S = 120.0

@@ -102,11 +102,11 @@ class Recovery:
             await processes.gone(conn, self._process.id, self._ledger.clock.now())
 
     async def _adopt(self, process_id: str, now: datetime) -> None:
+        """Its workflows first: a crash in between leaves it to be found again."""
+        adopted = await self._workflows.adopt(process_id)
         async with self._ledger.database.write() as conn:
-            first = await processes.gone(conn, process_id, now)
-        if first:
-            adopted = await self._workflows.adopt(process_id)
-            log.warning("took over from a dead process", process=process_id, workflows=adopted)
+            if await processes.gone(conn, process_id, now):
+                log.warning("took over from a dead process", process=process_id, workflows=adopted)
 
     async def _care_for_orphans(self) -> None:
         """Calls whose owner is not alive; each is claimed by the first who changes its row."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -13,7 +14,7 @@ from callwright.calls.reconciling import Reconciler
 from callwright.calls.recovery import Recovery
 from callwright.domain.states import CallState, Signal
 from callwright.ports.workflows import Workflows
-from callwright.storage import attempts, timers
+from callwright.storage import attempts, idempotency, inbox, processes, suppressions, timers
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +25,18 @@ _AT_ONCE = 16
 _START_BATCH = 20
 _HEARTBEAT_S = 2.0
 _PURGE_EVERY_S = 3600.0
-_KEEP_WORKFLOWS_S = 86400.0
+_KEEP_S = 86400.0
+_KEEP_INBOX = timedelta(days=30)
 _STOP_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRules:
+    """What the loops need to know of this process."""
+
+    process_id: str
+    max_concurrent_calls: int
+    keep_recordings_days: int
 
 
 class Sweeper:
@@ -35,21 +46,20 @@ class Sweeper:
         self,
         ledger: Ledger,
         workflows: Workflows,
-        inbox: Inbox,
+        mail: Inbox,
         reconciler: Reconciler,
         live: LiveCalls,
         recovery: Recovery,
-        *,
-        process_id: str,
-        max_concurrent_calls: int,
+        rules: SweepRules,
     ) -> None:
         self._ledger = ledger
         self._workflows = workflows
-        self._inbox = inbox
+        self._inbox = mail
         self._live = live
         self._recovery = recovery
-        self._process_id = process_id
-        self._max_concurrent_calls = max_concurrent_calls
+        self._process_id = rules.process_id
+        self._max_concurrent_calls = rules.max_concurrent_calls
+        self._keep_recordings_s = rules.keep_recordings_days * 86400.0
         self._awake = asyncio.Event()
         self._started: set[str] = set()
         self._firing: set[asyncio.Task[None]] = set()
@@ -171,4 +181,12 @@ class Sweeper:
                 await entry.move(Signal.DEFER, not_before=until, round=entry.attempt.round + 1)
 
     async def _purge(self) -> None:
-        await self._workflows.purge(_KEEP_WORKFLOWS_S)
+        """Forget what nobody will ask for again."""
+        await self._workflows.purge(_KEEP_S)
+        before = self._ledger.clock.now() - timedelta(seconds=_KEEP_S)
+        async with self._ledger.database.write() as conn:
+            await inbox.purge(conn, before - _KEEP_INBOX)
+            await idempotency.purge(conn, before)
+            await processes.purge(conn, before)
+            await suppressions.purge(conn, before)
+        await asyncio.to_thread(self._live.forget_recordings, self._keep_recordings_s)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +19,7 @@ from callwright.domain.states import CallState
 from callwright.media.server import WebServer
 from callwright.ports.operations import SetupPlan
 from callwright.registry import integrations
+from callwright.simulation.faults import Fault, FaultKind
 from callwright.simulation.world import AgentPlan, PlannedQuestion, World, WorldOptions, WorldRecord
 
 CARRIER, ENGINE, CRM = "infobip", "elevenlabs", "zoho"
@@ -31,7 +33,12 @@ QUESTIONS = (
 ANSWERS: dict[str, Any] = {
     "manner": "answers",
     "answer_after_ms": 200,
-    "replies": [{"when": "interested", "say": "Yes."}, {"when": "budget", "say": "500."}],
+    "replies": [
+        {"when": "interested", "say": "Yes."},
+        {"when": "budget", "say": "500."},
+        {"when": "northwind|there", "say": "Yes?"},
+    ],
+    "otherwise": "Sorry, could you repeat that?",
 }
 
 
@@ -76,6 +83,7 @@ class Stage:
             name: integrations()[name].build_simulator(self.world) for name in (CARRIER, ENGINE, CRM)
         }
         self.port = free_port()
+        self._open = AsyncExitStack()
         self.app: Callwright
         self.server: WebServer
 
@@ -136,15 +144,22 @@ class Stage:
         return parse_agent({**data, **self.options.agent})
 
     async def __aenter__(self) -> Self:
-        for simulator in self.simulators.values():
-            await simulator.start()
-        await self.start_app(first=True)
+        await self._open.__aenter__()
+        try:
+            for simulator in self.simulators.values():
+                await simulator.start()
+                self._open.push_async_callback(simulator.stop)
+            await self.start_app(first=True)
+        except BaseException:
+            await self._open.aclose()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.stop_app()
-        for simulator in self.simulators.values():
-            await simulator.stop()
+        try:
+            await self.stop_app()
+        finally:
+            await self._open.aclose()
 
     async def start_app(self, *, first: bool = False) -> None:
         """Start Callwright; the first time vendors are set up and the agent is stored."""
@@ -198,6 +213,35 @@ class Stage:
             for event in await self.app.calls.history(call_id)
         ]
         return "\n".join([str(attempt), *lines])
+
+    def fault(self, simulator: Any, where: str, detail: str, *, seconds: float = 0.0, times: int = 1) -> None:
+        """Put a fault in force that the simulator knows by its detail."""
+        simulator.faults.add(Fault(where, FaultKind.CUSTOM, detail=detail, seconds=seconds, times=times))
+
+    def lose_webhooks(self, *names: str) -> None:
+        """Let no webhook of these types (or prefixes) of the carrier arrive."""
+        for name in names:
+            self.carrier.faults.add(Fault(f"webhook {name}", FaultKind.LOSE, times=1000))
+
+    def violations(self) -> list[str]:
+        """Where our adapters broke a vendor's rules."""
+        return [text for simulator in self.simulators.values() for text in simulator.traffic.violations]
+
+    def said_by_carrier(self) -> list[str]:
+        """Texts that the carrier was asked to speak."""
+        said = [exchange for exchange in self.carrier.traffic.exchanges if exchange.name.endswith("/say")]
+        return [exchange.body["text"] for exchange in said if exchange.status == 200]
+
+    def people_on_the_line(self) -> list[str]:
+        """Numbers whose leg is still up at the carrier."""
+        return [call.e164 for call in self.carrier.calls.values() if call.live and call.e164]
+
+    async def until_row_of_record(self, record_id: str, within_s: float = 10.0) -> None:
+        """Wait until there is a call for a CRM record."""
+        deadline = time.monotonic() + within_s
+        while not (await self.app.calls.search(crm_record=record_id))[0]:
+            assert time.monotonic() < deadline, "no call was created"
+            await asyncio.sleep(0.02)
 
     async def kinds(self, call_id: str) -> list[str]:
         """The kinds of events in a call's log."""

@@ -7,6 +7,7 @@ detail `before_done` of a custom fault posts the results while GET still says `p
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -29,6 +30,7 @@ __all__ = ["Account", "Agent", "Conversation", "ElevenLabsSimulator", "Webhook"]
 
 _SOCKET_PATH = "/v1/convai/conversation"
 _CLOSE_WITHIN_S = 2.0
+_POLL_S = 0.005
 
 
 class ElevenLabsSimulator:
@@ -45,6 +47,7 @@ class ElevenLabsSimulator:
         self._api = RestApi(self._store, self.traffic)
         self._http = SimulatorServer(self._api.app(), self.faults, self.traffic)
         self._sockets: asyncio.Server | None = None
+        self._connections: set[Connection] = set()
         config, settings = agents.demo_configuration(world.agent)
         now = self._store.unix()
         self.add_agent(Agent(agents.DEMO_AGENT, "Demo", config, settings, [], now, now))
@@ -89,10 +92,13 @@ class ElevenLabsSimulator:
         """Close every socket and task within a few seconds."""
         if self._sockets is not None:
             self._sockets.close()
-            for session in list(self._platform.running.values()):
-                session.abort()
-            async with asyncio.timeout(_CLOSE_WITHIN_S):
-                await self._sockets.wait_closed()
+            for connection in list(self._connections):
+                connection.abort()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_WITHIN_S):
+                    while self._connections:
+                        await asyncio.sleep(_POLL_S)
+                    await self._sockets.wait_closed()
             self._sockets = None
         await self._platform.close()
         await self._http.stop()
@@ -115,7 +121,8 @@ class ElevenLabsSimulator:
         if url.path != _SOCKET_PATH:
             return None
         query = dict(parse_qsl(url.query))
-        return _with_subprotocol(request, Connection(lambda connection: self._handle(connection, query)))
+        listener = Connection(lambda connection: self._handle(connection, query), self._connections)
+        return _with_subprotocol(request, listener)
 
     def _handle(self, connection: Connection, query: dict[str, str]) -> Handler:
         found = admit(self._store, query)

@@ -99,7 +99,9 @@ def demo_configuration(plan: AgentPlan) -> tuple[Json, Json]:
                 "disable_first_message_interruptions": True,
                 "prompt": {
                     "prompt": "Ask: " + " ".join(question.ask for question in plan.questions),
-                    "built_in_tools": {"end_call": {"name": "end_call", "params": {}}},
+                    "built_in_tools": {
+                        "end_call": {"name": "end_call", "params": {"system_tool_type": "end_call"}}
+                    },
                 },
             },
             "conversation": {"client_events": list(DEMO_EVENTS)},

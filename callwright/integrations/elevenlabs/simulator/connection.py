@@ -28,10 +28,11 @@ class Handler(Protocol):
 
 
 class Connection(picows.WSListener):
-    """One websocket; `handle` makes its handler when the handshake is done."""
+    """One websocket; `handle` makes its handler when the handshake is done, `open_ones` holds it while it is open."""
 
-    def __init__(self, handle: Callable[["Connection"], Handler]) -> None:
+    def __init__(self, handle: Callable[["Connection"], Handler], open_ones: set["Connection"]) -> None:
         self._handle = handle
+        self._open_ones = open_ones
         self._handler: Handler | None = None
         self._transport: picows.WSTransport | None = None
         self._parts = bytearray()
@@ -41,6 +42,7 @@ class Connection(picows.WSListener):
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         """Called by picows after the handshake."""
         self._transport = transport
+        self._open_ones.add(self)
         self._handler = self._handle(self)
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
@@ -64,6 +66,7 @@ class Connection(picows.WSListener):
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         """Called by picows when the connection is gone."""
         self.closing = True
+        self._open_ones.discard(self)
         if self._handler is not None:
             self._handler.gone()
 

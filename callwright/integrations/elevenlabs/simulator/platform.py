@@ -24,10 +24,6 @@ class Running(Protocol):
         """Let the agent call a client tool now; answers the call's id."""
         ...
 
-    def abort(self) -> None:
-        """Break the connection."""
-        ...
-
 
 class Platform:
     """Store, faults, traffic and timer; analyses conversations after their end and posts the webhook."""
@@ -42,9 +38,11 @@ class Platform:
         self._tasks: set[asyncio.Task[None]] = set()
         self._handles: set[asyncio.TimerHandle] = set()
         self._senders: dict[bool, WebhookSender] = {}
+        self._closed = False
 
     async def close(self) -> None:
-        """Stop everything that runs."""
+        """Stop everything that runs; what still comes to its end is not analysed any more."""
+        self._closed = True
         self.timer.stop()
         for handle in self._handles:
             handle.cancel()
@@ -69,6 +67,8 @@ class Platform:
 
     def later(self, seconds: float, run: Callable[[], None]) -> None:
         """Run something after a while, unless the platform is closed before."""
+        if self._closed:
+            return
 
         def call() -> None:
             self._handles.discard(handle)

@@ -126,19 +126,15 @@ class Session:
         """Let the agent call a client tool now; answers the call's id."""
         return self._talk.call_tool(ToolCall(name, parameters)) if self._talk is not None else None
 
-    def abort(self) -> None:
-        """Break the connection."""
-        self._connection.abort()
-
     def _tick(self, now: float) -> None:
         self._now = now
         if self._talk is None:
             self._try_to_start(now)
             return
         self._talk.tick(now)
+        self._break(self._trouble.due(now - self._started_at))
         if self._connection.closing:
             return
-        self._break(self._trouble.due(now - self._started_at))
         self._ping(now)
         if self._longest_s is not None and now - self._started_at >= self._longest_s:
             self._out.error(_NORMAL, "max_duration_exceeded", "The conversation has lasted too long")
@@ -274,7 +270,7 @@ class Session:
         elif what == mischief.DROP:
             self.conversation.closed_by = "error"
             self.conversation.termination_reason = "The connection broke"
-            self.abort()
+            self._connection.abort()
 
     def _reject(self, reason: str) -> None:
         self._platform.traffic.violation(reason)
