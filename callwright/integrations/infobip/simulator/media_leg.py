@@ -30,7 +30,7 @@ class MediaRules:
 
     gap_ms: float = 60.0
     drop_ms: float = 1000.0
-    first_frame_ms: float = 3000.0
+    first_frame_ms: float = 10_000.0
     keep_audio: bool = False
 
 
