@@ -137,12 +137,12 @@ def error_event(code: int | None, error_type: str | None, message: str) -> Agent
     return AgentFailed(fault, _told(code, error_type, message))
 
 
-def close(code: int | None, reason: str, *, agent_spoke: bool) -> AgentFailed | AgentClosed:
-    """What the end of the socket says. Before the agent's first turn even an ordinary close is a refusal."""
-    if code == _NORMAL and agent_spoke:
+def close(code: int | None, reason: str, *, began: bool) -> AgentFailed | AgentClosed:
+    """What the end of the socket says. Before anybody has spoken even an ordinary close is a refusal."""
+    if code == _NORMAL and began:
         return AgentClosed(reason)
     fault = AgentFault.REFUSED if code == _NORMAL else _by_text(reason) or _by_code(code)
-    when = "" if agent_spoke else "before the agent spoke: "
+    when = "" if began else "before anybody spoke: "
     return AgentFailed(fault, when + _told(code, None, reason))
 
 

@@ -49,7 +49,7 @@ class ElevenLabsSession:
         self._start = start
         self._interrupted_at = -1
         self._ready = False
-        self._spoke = False
+        self._began = False
         self._ending = False
         self._outcome: AgentFailed | AgentClosed | None = None
 
@@ -87,7 +87,7 @@ class ElevenLabsSession:
             raise WebhookRejected("out_of_order", "audio before the conversation's metadata")
         if audio.event_id <= self._interrupted_at:
             return None  # speech that the person has interrupted (rule of the vendor's Python library)
-        self._spoke = True
+        self._began = True
         return AgentAudio(audio.audio_base_64)
 
     def closed(self, code: int | None, reason: str) -> AgentFailed | AgentClosed:
@@ -96,7 +96,7 @@ class ElevenLabsSession:
             return self._outcome
         if self._ending:
             return AgentClosed(_ENDED)
-        verdict = errors.close(code, reason, agent_spoke=self._spoke)
+        verdict = errors.close(code, reason, began=self._began)
         if isinstance(verdict, AgentClosed) and self._outcome is not None:
             return self._outcome
         return verdict
@@ -150,7 +150,7 @@ class ElevenLabsSession:
         text = event.agent_response.strip()
         if not text:
             return None
-        self._spoke = True
+        self._began = True
         return Said(Speaker.AGENT, text, f"a{event.event_id}")
 
     def on_correction(self, payload: bytes) -> AgentEvent | None:
@@ -163,7 +163,10 @@ class ElevenLabsSession:
         """What the person said."""
         event = messages.decode_transcript(payload).user_transcription_event
         text = event.user_transcript.strip()
-        return Said(Speaker.PERSON, text, f"p{event.event_id}") if text else None
+        if not text:
+            return None
+        self._began = True
+        return Said(Speaker.PERSON, text, f"p{event.event_id}")
 
     def on_tentative(self, payload: bytes) -> AgentEvent | None:
         """What the person seems to be saying."""

@@ -235,7 +235,7 @@ async def test_a_person_who_hangs_up_leaves_what_was_said(
 @pytest.mark.parametrize(
     "detail, fault, words",
     [
-        ("refuse_3000_quota", AgentFault.QUOTA, "before the agent spoke: 3000: [quota_exceeded]"),
+        ("refuse_3000_quota", AgentFault.QUOTA, "before anybody spoke: 3000: [quota_exceeded]"),
         ("refuse_3000_unknown", AgentFault.REFUSED, "ELEVENLABS_BASE_URL"),
         ("close_1002_mid", AgentFault.OPERATIONAL, "1002 llm_timeout"),
         ("error_flat_mid", AgentFault.QUOTA, "1002: received 1002"),

@@ -81,14 +81,14 @@ CLOSE_ROWS: list[tuple[int | None, str, AgentFault]] = [
 ]
 
 
-@pytest.mark.parametrize("agent_spoke", [True, False])
+@pytest.mark.parametrize("began", [True, False])
 @pytest.mark.parametrize("code, reason, fault", CLOSE_ROWS)
-def test_close_codes(code: int | None, reason: str, fault: AgentFault, *, agent_spoke: bool) -> None:
-    verdict = errors.close(code, reason, agent_spoke=agent_spoke)
+def test_close_codes(code: int | None, reason: str, fault: AgentFault, *, began: bool) -> None:
+    verdict = errors.close(code, reason, began=began)
     assert isinstance(verdict, AgentFailed)
     assert verdict.fault is fault
     assert reason in verdict.detail
-    assert verdict.detail.startswith("before the agent spoke: ") is not agent_spoke
+    assert verdict.detail.startswith("before anybody spoke: ") is not began
 
 
 def test_no_close_code_is_untested() -> None:
@@ -96,9 +96,9 @@ def test_no_close_code_is_untested() -> None:
 
 
 def test_the_ordinary_close() -> None:
-    assert errors.close(1000, "bye", agent_spoke=True) == AgentClosed("bye")
-    refused = errors.close(1000, "", agent_spoke=False)
-    assert refused == AgentFailed(AgentFault.REFUSED, "before the agent spoke: 1000")
+    assert errors.close(1000, "bye", began=True) == AgentClosed("bye")
+    refused = errors.close(1000, "", began=False)
+    assert refused == AgentFailed(AgentFault.REFUSED, "before anybody spoke: 1000")
 
 
 BAD_INPUT = (
@@ -162,7 +162,7 @@ def test_error_bodies_of_every_shape(body: object, expected: tuple[str, str]) ->
 
 def test_an_agent_of_another_region_is_explained() -> None:
     message = "The AI agent you are trying to reach does not exist."
-    verdict = errors.close(3000, message, agent_spoke=False)
+    verdict = errors.close(3000, message, began=False)
     assert isinstance(verdict, AgentFailed)
     assert verdict.fault is AgentFault.REFUSED
     assert "ELEVENLABS_BASE_URL" in verdict.detail

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from callwright.domain.errors import WebhookRejected
-from callwright.integrations.elevenlabs.conftest import Talk
+from callwright.integrations.elevenlabs.conftest import Build, Talk
 from callwright.integrations.elevenlabs.simulator import ElevenLabsSimulator
 from callwright.integrations.elevenlabs.voice_agents import ElevenLabsVoiceAgents
-from callwright.ports.operations import SetupPlan
+from callwright.ports.operations import Health, SetupPlan
 from callwright.ports.voice_agent import ConversationResult, ResultState
 from callwright.ports.webhook import WebhookRequest
 from callwright.simulation.faults import Fault, FaultKind, Faults
@@ -29,6 +29,7 @@ class Mailbox:
 
     def __init__(self, agents: ElevenLabsVoiceAgents) -> None:
         self.agents = agents
+        self.base_url = ""
         self.results: list[ConversationResult] = []
         self.refused: list[str] = []
         self.status = 200
@@ -52,6 +53,7 @@ async def mailbox(agents: ElevenLabsVoiceAgents) -> AsyncIterator[Mailbox]:
     route = Route("/webhooks/elevenlabs/post-call", mailbox.receive, methods=["POST"])
     server = SimulatorServer(Starlette(routes=[route]), Faults(), Traffic("mailbox"))
     await server.start()
+    mailbox.base_url = server.base_url
     await agents.setup(SetupPlan(server.base_url, "", "main", ("agent_demo",), apply=True))
     yield mailbox
     await server.stop()
@@ -129,19 +131,19 @@ async def test_a_webhook_that_we_could_not_take_is_repeated(
 ) -> None:
     mailbox.status = 503
     await converse(talk)
-    await eventually(lambda: len(mailbox.results) == 2)
-    assert [item.status for item in simulator.traffic.named("post_call_transcription")][:2] == [503, 503]
+    await eventually(lambda: len(simulator.traffic.named("post_call_transcription")) == 2)
+    assert [item.status for item in simulator.traffic.named("post_call_transcription")] == [503, 503]
+    assert mailbox.results[0] == mailbox.results[1]
 
 
 async def test_a_failed_delivery_is_a_line_of_check(
-    talk: Talk, mailbox: Mailbox, simulator: ElevenLabsSimulator, eventually: Eventually
+    talk: Talk, mailbox: Mailbox, simulator: ElevenLabsSimulator, build: Build, eventually: Eventually
 ) -> None:
     (hook,) = simulator.webhooks.values()
     hook.retry = False
     mailbox.status = 500
     await converse(talk)
     await eventually(lambda: simulator.traffic.named("post_call_transcription"))
-    agents = ElevenLabsVoiceAgents(mailbox.agents._settings, mailbox.agents._context)
-    results = await agents.check()
-    await agents.close()
-    assert [item.name for item in results][:2] == ["API key", "credits"]
+    (line,) = [line for line in await build(mailbox.base_url).check() if line.name == "webhook"]
+    assert line.health is Health.WARNING
+    assert line.detail.endswith("its latest failed delivery got 500")

@@ -205,13 +205,14 @@ def test_an_announced_ordinary_end_is_an_ordinary_end() -> None:
     assert protocol.closed(1000, "") == AgentClosed("max_duration_exceeded")
 
 
-def test_before_the_agent_spoke_a_close_is_a_refusal_and_afterwards_it_is_not() -> None:
+def test_before_anybody_spoke_a_close_is_a_refusal_and_afterwards_it_is_not() -> None:
     protocol = open_session()
-    assert protocol.closed(1000, "bye") == AgentFailed(
-        AgentFault.REFUSED, "before the agent spoke: 1000: bye"
-    )
+    assert protocol.closed(1000, "bye") == AgentFailed(AgentFault.REFUSED, "before anybody spoke: 1000: bye")
     receive(protocol, "agent_response")
     assert protocol.closed(1000, "bye") == AgentClosed("bye")
+    listening = open_session()
+    receive(listening, "user_transcript")
+    assert listening.closed(1000, "bye") == AgentClosed("bye"), "an agent may wait for the person to begin"
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ __all__ = ["Account", "Agent", "Conversation", "ElevenLabsSimulator", "Webhook"]
 
 _SOCKET_PATH = "/v1/convai/conversation"
 _CLOSE_WITHIN_S = 2.0
-_POLL_S = 0.005
 
 
 class ElevenLabsSimulator:
@@ -92,12 +91,12 @@ class ElevenLabsSimulator:
         """Close every socket and task within a few seconds."""
         if self._sockets is not None:
             self._sockets.close()
-            for connection in list(self._connections):
+            connections = list(self._connections)
+            for connection in connections:
                 connection.abort()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_WITHIN_S):
-                    while self._connections:
-                        await asyncio.sleep(_POLL_S)
+                    await asyncio.gather(*(connection.gone.wait() for connection in connections))
                     await self._sockets.wait_closed()
             self._sockets = None
         await self._platform.close()

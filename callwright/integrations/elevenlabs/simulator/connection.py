@@ -38,6 +38,8 @@ class Connection(picows.WSListener):
         self._parts = bytearray()
         self.closing = False
         """Whether a close frame was sent or received, or the connection broke."""
+        self.gone = asyncio.Event()
+        """Set when the connection is over."""
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         """Called by picows after the handshake."""
@@ -67,6 +69,7 @@ class Connection(picows.WSListener):
         """Called by picows when the connection is gone."""
         self.closing = True
         self._open_ones.discard(self)
+        self.gone.set()
         if self._handler is not None:
             self._handler.gone()
 
