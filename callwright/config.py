@@ -148,6 +148,12 @@ def read_environment(folder: Path | None = None) -> dict[str, str]:
     return {**file, **os.environ}
 
 
+def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """An environment for a process of ours that has exactly these settings."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR")
+    return {name: os.environ[name] for name in kept if name in os.environ} | dict(settings)
+
+
 def load(environment: Mapping[str, str] | None = None) -> Configuration:
     """Read and check all settings; raises ConfigurationError that lists every problem and what to do.
 

@@ -162,18 +162,11 @@ class Conversation:
                 next_flush = clock.monotonic() + _FLUSH_EVERY_S
                 await self._talk.flush()
             if not self.ending:
-                await self._sleep()
+                await self._ear.wait(_TICK_S)
 
     async def _handle_all(self) -> None:
         while not self.ending and (incident := self._ear.take()) is not None:
             await self._handle(incident)
-
-    async def _sleep(self) -> None:
-        try:
-            async with asyncio.timeout(_TICK_S):
-                await self._ear.awake.wait()
-        except TimeoutError:
-            return
 
     async def _handle(self, incident: Incident) -> None:
         match incident:

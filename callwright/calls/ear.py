@@ -77,6 +77,14 @@ class Ear:
         """The oldest incident that was not dealt with yet."""
         return self._incidents.popleft() if self._incidents else None
 
+    async def wait(self, limit_s: float) -> None:
+        """Wait until something happens, or for `limit_s` seconds."""
+        try:
+            async with asyncio.timeout(limit_s):
+                await self.awake.wait()
+        except TimeoutError:
+            return
+
     def agent_ready(self, ready: AgentReady) -> None:
         """The agent platform opened the conversation."""
         self._add(ready)

@@ -1,7 +1,6 @@
 """`callwright demo`: twelve calls through the true protocols, with simulated vendors and people on this machine."""
 
 import asyncio
-import os
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from rich.table import Table
 from callwright.app import Callwright
 from callwright.cli.demo_view import DemoView
 from callwright.cli.demo_world import DemoWorld, choose_cast, free_port, until_listening
-from callwright.config import load
+from callwright.config import child_environment, load
 from callwright.ports.operations import SetupPlan
 from callwright.storage import api_keys
 from callwright.toolkit.logs import configure_logs
@@ -102,15 +101,12 @@ class _Demo:
             await app.stop()
 
     async def _start_server(self, environment: dict[str, str]) -> asyncio.subprocess.Process:
-        inherited = {
-            key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "LANG", "TMPDIR"}
-        }
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "callwright",
             "serve",
-            env={**inherited, **environment},
+            env=child_environment(environment),
             stdout=asyncio.subprocess.DEVNULL,
         )
 
