@@ -20,6 +20,7 @@ from bench.relay import wire
 from bench.relay.listening import Ear, Window, around_stall, summary
 
 _TICK_S = 0.001
+_OWN_STALL_S = 0.3
 
 
 class Mouth:
@@ -32,7 +33,9 @@ class Mouth:
         self.next = start
 
     def speak(self) -> None:
-        """Send the frame that is due."""
+        """Send the frame that is due; after a stall of our own of more than 0.3 s the rest of it is skipped."""
+        if time.monotonic() - self.next > _OWN_STALL_S:
+            self.next = time.monotonic()
         frame, self._number = wire.frame_for(self._position, self._number)
         self._position += 1
         self.next += wire.FRAME_S

@@ -24,8 +24,8 @@ class Process:
     """A Python module in a process of its own, pinned to a core; speaks lines of JSON."""
 
     def __init__(self, core: int | None, *arguments: str) -> None:
-        command = [sys.executable, "-m", *arguments]
         pin = (lambda: os.sched_setaffinity(0, {core})) if core is not None else None
+        command = [sys.executable, "-m", *arguments]
         self._child = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=pin
         )

@@ -8,7 +8,7 @@ from picows import WSTransport
 from callwright.domain.errors import WebhookRejected
 from callwright.media.limits import MediaLimits
 from callwright.media.metrics import MediaMetrics
-from callwright.media.sockets import BINARY, TEXT, MediaSocket, ignore
+from callwright.media.sockets import BINARY, TEXT, MediaSocket, ignore, message_writer
 from callwright.ports.voice_agent import (
     AgentAudio,
     AgentClosed,
@@ -45,7 +45,6 @@ class AgentLeg(MediaSocket):
         self.rejected = 0
         self._receive = protocol.receive
         self._kind = TEXT if protocol.text_frames else BINARY
-        self._audio_message = protocol.audio_message
         self._sink: AgentSink | None = None
         self._on_audio: Callable[[bytes], None] = self._hold_audio
         self._held: list[AgentEvent] = []
@@ -76,10 +75,10 @@ class AgentLeg(MediaSocket):
         self._sink = None
         self._on_audio = ignore
 
-    def send_audio(self, payload: bytes) -> None:
-        """Write one message with a piece of the person's audio in the agent's input format."""
+    def audio_writer(self) -> Callable[[bytes], None]:
+        """Function that writes one message with a piece of the person's audio in the agent's input format."""
         assert self.transport is not None
-        self.transport.send(self._kind, self._audio_message(payload))
+        return message_writer(self.transport, self._kind, self.protocol.audio_message)
 
     def send(self, message: bytes) -> None:
         """Write any other message of the protocol."""
@@ -133,6 +132,8 @@ class AgentLeg(MediaSocket):
             self.fail(AgentFault.OPERATIONAL, f"too many messages that break the protocol: {reason}")
 
     def _too_big(self) -> None:
+        if self.ended is not None:
+            return
         self._metrics.refused.labels("oversize").inc()
         self.fail(AgentFault.OPERATIONAL, "message too big")
 

@@ -24,10 +24,9 @@ class AheadPlayout(Playout):
         audio: AudioFormat,
         queue_s: float,
         counts: AudioCounts,
-        is_silent: Callable[[bytes], bool],
         on_spoken: Callable[[], None],
     ) -> None:
-        super().__init__(audio, queue_s, counts, is_silent, on_spoken)
+        super().__init__(audio, queue_s, counts, on_spoken)
         self._play_end = 0.0
         self._sent_bytes = 0
         self._mark = 0
@@ -35,7 +34,7 @@ class AheadPlayout(Playout):
 
     def attach(self, writer: CarrierWriter, now: float) -> None:
         """Start with what waits."""
-        self._writer = writer
+        super().attach(writer, now)
         self._play_end = now
         self.tick(now)
 
@@ -64,7 +63,7 @@ class AheadPlayout(Playout):
             return
         lead = self._play_end - now
         if self._queue.size and not writer.paused and lead < self._REFILL_S:
-            self._send(writer, now, max(lead, 0.0))
+            self._send(now, max(lead, 0.0))
         lead = self._play_end - now
         if self._queue.size >= self._frame_bytes:
             self.deadline = max(self._play_end - self._REFILL_S, now + FRAME_S / 2)
@@ -118,7 +117,7 @@ class AheadPlayout(Playout):
         self._marks.clear()
         super().release()
 
-    def _send(self, writer: CarrierWriter, now: float, lead: float) -> None:
+    def _send(self, now: float, lead: float) -> None:
         room = int((self._LEAD_S - lead) / FRAME_S) * self._frame_bytes
         whole = min(room, self._queue.size) // self._frame_bytes * self._frame_bytes
         if whole:
@@ -129,9 +128,9 @@ class AheadPlayout(Playout):
         else:
             return
         start = max(self._play_end, now)
-        if not self._is_silent(piece):
+        if self._is_loud(piece):
             self.loud_at = start
-        writer.send_audio(piece)
+        self._write(piece)
         self._heard(now)
         self._counts.spoken += len(piece) // self._frame_bytes
         self._sent_bytes += len(piece)

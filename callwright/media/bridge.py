@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from picows import WSCloseCode
 
 from callwright.audio.convert import Converter
-from callwright.domain.audio import FRAME_MS, PCM_8K, AudioFormat
+from callwright.domain.audio import FRAME_MS, PCM_16K, AudioFormat
 from callwright.media.agent_leg import AgentLeg
 from callwright.media.ahead_playout import AheadPlayout
 from callwright.media.carrier_leg import CarrierLeg
@@ -16,11 +16,11 @@ from callwright.media.conversion import converter_between
 from callwright.media.counts import AudioCounts
 from callwright.media.early_audio import EarlyAudio
 from callwright.media.limits import MediaLimits
-from callwright.media.loudness import silence_test
+from callwright.media.loudness import sound_test
 from callwright.media.metrics import CountReport, MediaMetrics
 from callwright.media.observer import Observer
 from callwright.media.pacer import Pacer
-from callwright.media.playout import Playout
+from callwright.media.playout import LISTEN_EVERY, Playout
 from callwright.media.recording import Recording
 from callwright.media.steady_playout import SteadyPlayout
 from callwright.media.watch import Watch
@@ -32,8 +32,6 @@ from callwright.ports.voice_agent import (
     AgentInterrupted,
     AgentReady,
 )
-
-_LISTEN_EVERY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,7 @@ class Bridge:
         self._carrier: CarrierLeg | None = None
         self._playout: Playout | None = None
         self._ready: AgentReady | None = None
+        self._to_agent = agent.audio_writer()
         self._up: Converter | None = None
         self._down: Converter | None = None
         self._up_from: AudioFormat | None = None
@@ -90,7 +89,7 @@ class Bridge:
         self._held_person: deque[bytes] = deque(
             maxlen=max(int(context.limits.held_person_s * 1000 / FRAME_MS), 1)
         )
-        self._is_silent: Callable[[bytes], bool] = silence_test(PCM_8K)
+        self._is_loud = sound_test(PCM_16K)
         self._person_loud_at = self._monotonic()
         self._joined = asyncio.Event()
         self._closed = False
@@ -144,7 +143,7 @@ class Bridge:
         self._carrier = leg
         self.times.carrier_joined = self.times.carrier_joined or now
         audio = leg.started.format
-        self._is_silent = silence_test(audio)
+        self._is_loud = sound_test(audio)
         if self._recording is not None:
             self._recording.begin(audio, now)
         playout = self._playout_for(leg, audio)
@@ -217,12 +216,12 @@ class Bridge:
         elif self._agent.paused:
             counts.dropped_agent_slow += 1
         elif self._up is None:
-            self._agent.send_audio(payload)
+            self._to_agent(payload)
         else:
-            self._agent.send_audio(self._up(payload))
+            self._to_agent(self._up(payload))
         if self._recording is not None:
             self._recording.person(payload, now)
-        if not counts.heard % _LISTEN_EVERY and not self._is_silent(payload):
+        if not counts.heard % LISTEN_EVERY and self._is_loud(payload):
             self._person_loud_at = now
         self._playout.inbound(now)  # type: ignore[union-attr]  # both exist once a carrier joined
 
@@ -294,7 +293,6 @@ class Bridge:
             audio,
             self._context.limits.queued_agent_s,
             self.counts,
-            silence_test(audio),
             self._first_frame,
         )
         playout.tap = self._recording
@@ -321,7 +319,7 @@ class Bridge:
             self.agent_audio(payload)
         while self._held_person:
             payload = self._held_person.popleft()
-            self._agent.send_audio(payload if self._up is None else self._up(payload))
+            self._to_agent(payload if self._up is None else self._up(payload))
 
     def _leave_carrier(self, leg: CarrierLeg, reason: str = "") -> None:
         self._carrier = None

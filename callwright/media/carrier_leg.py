@@ -11,7 +11,7 @@ from picows import WSCloseCode, WSTransport
 from callwright.domain.errors import WebhookRejected
 from callwright.media.limits import MediaLimits
 from callwright.media.metrics import MediaMetrics
-from callwright.media.sockets import BINARY, TEXT, MediaSocket, close_number, ignore
+from callwright.media.sockets import BINARY, TEXT, MediaSocket, close_number, ignore, message_writer
 from callwright.ports.carrier import MediaEvent, MediaProtocol, MediaStarted
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,6 @@ class CarrierLeg(MediaSocket):
         self._admission = admission
         self._receive = protocol.receive
         self._kind = TEXT if protocol.text_frames else BINARY
-        self._audio_message = protocol.audio_message
         self._sink: CarrierSink | None = None
         self._on_audio: Callable[[bytes], None] = self._audio_too_early
         self._held_audio: deque[bytes] = deque(maxlen=max(int(limits.held_person_s / 0.02), 1))
@@ -101,10 +100,10 @@ class CarrierLeg(MediaSocket):
         self._sink = None
         self._on_audio = ignore
 
-    def send_audio(self, payload: bytes) -> None:
-        """Write one message of whole frames."""
+    def audio_writer(self) -> Callable[[bytes], None]:
+        """Function that writes one message of whole frames."""
         assert self.transport is not None
-        self.transport.send(self._kind, self._audio_message(payload))
+        return message_writer(self.transport, self._kind, self.protocol.audio_message)
 
     def send_clear(self) -> None:
         """Empty the carrier's buffer, where it can be told to."""
@@ -121,13 +120,13 @@ class CarrierLeg(MediaSocket):
         return True
 
     def refuse(self, reason: str) -> None:
-        """Count and close for a breach of policy."""
-        if self.closing:
+        """Count and close for a breach of policy; nothing when the socket is over already."""
+        if self._end is not None:
             return
         self._metrics.refused.labels(reason).inc()
         logger.warning("Carrier's media socket refused", extra={"reason": reason})
         self.refused_for = reason
-        self._end = self._end or (close_number(WSCloseCode.POLICY_VIOLATION), reason)
+        self._end = (close_number(WSCloseCode.POLICY_VIOLATION), reason)
         self._on_audio = ignore
         self.close(WSCloseCode.POLICY_VIOLATION, reason)
         if self._sink is not None:
@@ -138,7 +137,8 @@ class CarrierLeg(MediaSocket):
         try:
             event = self._receive(is_text, payload)
         except WebhookRejected as error:
-            self.refuse(error.reason)
+            if not self.closing:
+                self.refuse(error.reason)
             return
         if isinstance(event, bytes):
             self._on_audio(event)

@@ -10,6 +10,7 @@ from callwright.media.metrics import MediaMetrics
 TICK_S = 0.005
 """Resolution of the wheel."""
 
+_TICKS_PER_S = 200
 _SLOTS = 16
 _STALL_S = 0.05
 
@@ -61,7 +62,7 @@ class Pacer:
             self._slot = int(now / TICK_S)
             self._arm(now)
         entry = self._entries[id(paced)] = _Entry(paced)
-        self._place(entry, paced.deadline)
+        self._wheel[(self._slot + 1) % _SLOTS].append(entry)
 
     def remove(self, paced: Paced) -> None:
         """Take something off the wheel; no error when it is not there."""
@@ -88,28 +89,32 @@ class Pacer:
         first = max(self._slot + 1, current - _SLOTS + 1)
         self._slot = current
         limit = now + TICK_S / 2
+        furthest = now + (_SLOTS - 2) * TICK_S
+        wheel = self._wheel
         for number in range(first, current + 1):
-            slot = self._wheel[number % _SLOTS]
+            slot = wheel[number % _SLOTS]
             if not slot:
                 continue
-            self._wheel[number % _SLOTS] = []
+            wheel[number % _SLOTS] = []
             for entry in slot:
                 paced = entry.paced
                 if paced is None:
                     continue
                 if paced.deadline <= limit:
-                    try:
-                        paced.tick(now)
-                    except Exception:
-                        # Supervision point: a fault in one call must not stop the clock of the others.
-                        logger.exception("Pacing of a call failed; it is taken off the clock")
-                        self.remove(paced)
-                        continue
-                self._place(entry, paced.deadline)
+                    self._tick(paced, now)
+                if paced.deadline < furthest:
+                    number_due = int(paced.deadline * _TICKS_PER_S + 0.5)
+                    wheel[(number_due if number_due > current else current + 1) % _SLOTS].append(entry)
+                else:
+                    wheel[(current + _SLOTS - 1) % _SLOTS].append(entry)
 
-    def _place(self, entry: _Entry, deadline: float) -> None:
-        ahead = int(deadline / TICK_S + 0.5) - self._slot if deadline - self._slot * TICK_S < 1.0 else _SLOTS
-        self._wheel[(self._slot + min(max(ahead, 1), _SLOTS - 1)) % _SLOTS].append(entry)
+    def _tick(self, paced: Paced, now: float) -> None:
+        try:
+            paced.tick(now)
+        except Exception:
+            # Supervision point: a fault in one call must not stop the clock of the others.
+            logger.exception("Pacing of a call failed; it is taken off the clock")
+            self.remove(paced)
 
     def _arm(self, now: float) -> None:
         delay = max((int(now / TICK_S) + 1) * TICK_S - now, 0.001)

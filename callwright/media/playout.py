@@ -7,10 +7,15 @@ from typing import Protocol
 from callwright.domain.audio import FRAME_MS, AudioFormat
 from callwright.media.audio_queue import AudioQueue
 from callwright.media.counts import AudioCounts
+from callwright.media.loudness import silence_test, sound_test
 
 FRAME_S = FRAME_MS / 1000
 LISTEN_EVERY = 5
 """One frame in so many is measured for loudness."""
+
+
+def _write_nothing(payload: bytes) -> None:
+    """What a playout without a socket writes to."""
 
 
 class CarrierWriter(Protocol):
@@ -18,8 +23,8 @@ class CarrierWriter(Protocol):
 
     paused: bool
 
-    def send_audio(self, payload: bytes) -> None:
-        """Write one message of whole frames."""
+    def audio_writer(self) -> Callable[[bytes], None]:
+        """Function that writes one message of whole frames."""
         ...
 
     def send_clear(self) -> None:
@@ -54,7 +59,6 @@ class Playout:
         audio: AudioFormat,
         queue_s: float,
         counts: AudioCounts,
-        is_silent: Callable[[bytes], bool],
         on_spoken: Callable[[], None],
     ) -> None:
         self.format = audio
@@ -64,9 +68,11 @@ class Playout:
         self._queue = AudioQueue(int(queue_s * audio.bytes_per_second))
         self._frame_bytes = audio.frame_bytes
         self._counts = counts
-        self._is_silent = is_silent
+        self._is_silent = silence_test(audio)
+        self._is_loud = sound_test(audio)
         self._on_spoken: Callable[[], None] | None = on_spoken
         self._writer: CarrierWriter | None = None
+        self._write: Callable[[bytes], None] = _write_nothing
         self._waiting: list[asyncio.Future[None]] = []
 
     @property
@@ -76,11 +82,11 @@ class Playout:
 
     def attach(self, writer: CarrierWriter, now: float) -> None:
         """Send to this socket from `now` on."""
-        raise NotImplementedError
+        self._writer, self._write = writer, writer.audio_writer()
 
     def detach(self) -> None:
         """Send nothing until the next `attach`; audio is kept."""
-        self._writer = None
+        self._writer, self._write = None, _write_nothing
         self.deadline = float("inf")
 
     def limit_queue(self, seconds: float) -> None:

@@ -186,7 +186,7 @@ class RecordingStore:
 
         Raises ValueError for a name that is no plain file name.
         """
-        if Path(name).name != name or name.startswith("."):
+        if not name or Path(name).name != name or name.startswith("."):
             raise ValueError(f"{name!r} is not a plain file name")
         candidates = (f"{name}.wav" if n == 1 else f"{name}-{n}.wav" for n in itertools.count(1))
         return Recording(

@@ -132,7 +132,7 @@ class MediaHttpProtocol(HttpToolsProtocol):
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
         _feed(protocol, b"".join(head))
-        if protocol.listener is None:
+        if leg.transport is None:
             self._plane.metrics.refused.labels("bad_handshake").inc()
             self._plane.left(leg)
 

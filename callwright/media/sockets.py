@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import cast
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
@@ -21,6 +22,18 @@ def ignore(*_: object) -> None:
 def close_number(code: WSCloseCode) -> int:
     """The close code as a number: picows declares a plain Enum, yet it is an int, also for private codes."""
     return int(code)  # type: ignore[call-overload, no-any-return]  # the stub is wrong, see above
+
+
+def message_writer(
+    transport: WSTransport, kind: WSMsgType, wrap: Callable[[bytes], bytes]
+) -> Callable[[bytes], None]:
+    """Function that writes a payload as one message: what every frame goes through, kept short."""
+    send = transport.send
+
+    def write(payload: bytes) -> None:
+        send(kind, wrap(payload))
+
+    return write
 
 
 class MediaSocket(WSListener):
@@ -57,7 +70,9 @@ class MediaSocket(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Hand a whole message on."""
         kind = frame.msg_type
-        if (kind is BINARY or kind is TEXT) and frame.fin:
+        if frame.payload_size > self._message_bytes:
+            self._too_big()  # picows has sent its close frame, yet hands over what arrives before the end
+        elif (kind is BINARY or kind is TEXT) and frame.fin:
             self.messages += 1
             self._take(kind is TEXT, frame.get_payload_as_bytes())
         else:
@@ -77,7 +92,8 @@ class MediaSocket(WSListener):
             self._too_big()
         said = handshake.recv
         self._over(
-            close_number(said.code) if said is not None else None, (said.reason or "") if said is not None else ""
+            close_number(said.code) if said is not None else None,
+            (said.reason or "") if said is not None else "",
         )
 
     def pause_writing(self) -> None:

@@ -7,6 +7,17 @@ from callwright.domain.audio import FRAME_MS, AudioFormat
 from callwright.media.counts import AudioCounts
 from callwright.media.playout import FRAME_S, LISTEN_EVERY, CarrierWriter, Playout
 
+_HALF_S = FRAME_S / 2
+_EARLY_S = 0.030
+_INBOUND_S = 0.008
+_GRACE_S = 0.004
+_LATE_S = 0.025
+_SPEECH_GAP_S = 0.036
+_SILENCE_GAP_S = 0.025
+_WINDOW = 20
+_LIVE_WINDOWS = 2
+_MOST_EXCESS = 50
+
 
 class SteadyPlayout(Playout):
     """Exactly one frame each 20 ms, silence when idle, for a carrier that plays what it gets at once.
@@ -18,45 +29,33 @@ class SteadyPlayout(Playout):
     off by leaving out silent frames.
     """
 
-    _EARLY_S = 0.030
-    _INBOUND_S = 0.008
-    _GRACE_S = 0.004
-    _RESTART_S = 0.025
-    _SPEECH_GAP_S = 0.036
-    _SILENCE_GAP_S = 0.025
-    _WINDOW = 50
-
     def __init__(
-        self,
-        audio: AudioFormat,
-        queue_s: float,
-        counts: AudioCounts,
-        is_silent: Callable[[bytes], bool],
-        on_spoken: Callable[[], None],
+        self, audio: AudioFormat, queue_s: float, counts: AudioCounts, on_spoken: Callable[[], None]
     ) -> None:
-        super().__init__(audio, queue_s, counts, is_silent, on_spoken)
+        super().__init__(audio, queue_s, counts, on_spoken)
         self._silence = audio.silence(audio.frame_bytes)
         self._due = 0.0
+        self._follows = False
         self._speaking = False
-        self._spoken = 0
         self._stored_at = 0.0
-        self._window_left = self._WINDOW
+        self._window_left = _WINDOW
         self._window_low = 0
         self._window_bytes = 0
+        self._live_windows = 0
         self._excess = 0
 
     def attach(self, writer: CarrierWriter, now: float) -> None:
         """Start with a frame at once."""
-        self._writer = writer
+        super().attach(writer, now)
         self._due = now
+        self._follows = False
         self._restart_window()
         self._next(now)
 
     def push(self, chunk: bytes, now: float) -> None:
         """Live audio leaves at once where the schedule allows it, all else when it is due."""
         self._window_bytes += len(chunk)
-        queue = self._queue
-        if queue.size or self._writer is None or self._due - now > self._EARLY_S:
+        if self._queue.size or self._due - now > _EARLY_S or self._writer is None:
             self._store(chunk)
             self._stored_at = now
         elif len(chunk) == self._frame_bytes:
@@ -69,14 +68,17 @@ class SteadyPlayout(Playout):
                 self._next(now)
 
     def inbound(self, now: float) -> None:
-        """Send what is due, and follow the carrier's clock by a tenth of the difference."""
+        """Send what is due, and move the schedule's phase towards the carrier's by a tenth of the difference."""
         ahead = self._due - now
-        if ahead > self._INBOUND_S or self._writer is None:
-            return
-        if self._queue.size >= self._frame_bytes or not self._speaking or now >= self.deadline:
+        if self._follows:
+            self._due -= ((ahead + _HALF_S) % FRAME_S - _HALF_S) * 0.1
+        else:
+            self._due -= ahead % FRAME_S - FRAME_S
+            self._follows = True
+        if ahead <= _INBOUND_S and (
+            self._queue.size >= self._frame_bytes or not self._speaking or now >= self.deadline
+        ):
             self._next(now)
-            if ahead > -FRAME_S:
-                self._due -= ahead * 0.1
 
     def tick(self, now: float) -> None:
         """The inbound frame that should have come is missing."""
@@ -95,7 +97,7 @@ class SteadyPlayout(Playout):
 
     def played_ms(self, now: float) -> float:
         """Frames sent, times 20."""
-        return self._spoken * FRAME_MS
+        return self._counts.spoken * FRAME_MS
 
     def drained(self, now: float) -> asyncio.Future[None]:
         """Done one frame after the last frame of speech left."""
@@ -121,69 +123,81 @@ class SteadyPlayout(Playout):
         self._speak(frame, now)
 
     def _speak(self, frame: bytes, now: float) -> None:
-        writer = self._writer
-        assert writer is not None
-        if writer.paused:
-            self._counts.dropped_carrier_slow += 1
+        counts = self._counts
+        if self._writer.paused:  # type: ignore[union-attr]  # callers made sure that there is one
+            counts.dropped_carrier_slow += 1
         else:
-            writer.send_audio(frame)
-            self._counts.spoken += 1
-        self._spoken += 1
-        if not self._spoken % LISTEN_EVERY and not self._is_silent(frame):
+            self._write(frame)
+            counts.spoken += 1
+        if not counts.spoken % LISTEN_EVERY and self._is_loud(frame):
             self.loud_at = now
-        self._speaking = True
-        self.spoken_at = now
         if self._on_spoken is not None:
             self._heard(now)
         if self.tap is not None:
             self.tap.agent(frame, now)
-        self._advance(now, self._SPEECH_GAP_S)
+        due = self._due
+        due = due + FRAME_S if now - due <= _LATE_S else self._restart(now)
+        self._speaking = True
+        self.spoken_at = now
+        self._due = due
+        due += _GRACE_S
+        latest = now + _SPEECH_GAP_S
+        self.deadline = due if due < latest else latest  # noqa: FURB136  min() is a call on every frame
 
     def _fill(self, now: float) -> None:
-        writer = self._writer
-        assert writer is not None
-        if not writer.paused:
-            writer.send_audio(self._silence)
+        if self._writer.paused:  # type: ignore[union-attr]  # callers made sure that there is one
+            self._counts.dropped_carrier_slow += 1
+        else:
+            self._write(self._silence)
             self._counts.filled += 1
-        self._speaking = False
         if self.tap is not None:
             self.tap.agent(self._silence, now)
-        self._advance(now, self._SILENCE_GAP_S)
         self._excess = 0
         self._restart_window()
+        self._due = self._due + FRAME_S if now - self._due <= _LATE_S else self._restart(now)
+        self._speaking = False
+        self.deadline = min(self._due + _GRACE_S, now + _SILENCE_GAP_S)
         if self._waiting and not self._queue.size:
             self.release()
 
-    def _advance(self, now: float, gap: float) -> None:
-        due = self._due + FRAME_S
-        if now - due > self._RESTART_S - FRAME_S:
-            due = now + FRAME_S
-            self._counts.late += 1
-            self._restart_window()
-        self._due = due
-        self.deadline = min(now + gap, due + self._GRACE_S)
+    def _restart(self, now: float) -> float:
+        """After a stall: the next frame is due in 20 ms, and time lost amid live speech is won back in its pauses.
+
+        Live means that next to nothing waited: an agent that sends whole sentences ahead of time is not late.
+        """
+        self._counts.late += 1
+        if self._speaking and self._queue.size <= 2 * self._frame_bytes:
+            self._excess = min(self._excess + int((now - self._due) / FRAME_S + 0.5), _MOST_EXCESS)
+        return now + FRAME_S
 
     def _restart_window(self) -> None:
-        self._window_left = self._WINDOW
+        self._window_left = _WINDOW
         self._window_low = self._queue.size
         self._window_bytes = 0
+        self._live_windows = 0
 
     def _judge_window(self) -> None:
-        """A second in which audio came at the speed of speech and yet some always waited: that is a delay.
+        """Most of a second in which audio came at the speed of speech and yet some always waited: a delay.
 
-        An agent that sends whole sentences ahead of time is not late, so it is left alone.
+        It is what a stall of the agent's side leaves behind.
         """
-        second = self._WINDOW * self._frame_bytes
-        if 0.8 * second <= self._window_bytes <= 1.2 * second and self._window_low >= self._frame_bytes:
-            self._excess = self._window_low // self._frame_bytes
-        else:
-            self._excess = 0
+        expected = _WINDOW * self._frame_bytes
+        live = (
+            0.75 * expected <= self._window_bytes <= 1.25 * expected and self._window_low >= self._frame_bytes
+        )
+        windows, low = self._live_windows + 1 if live else 0, self._window_low
         self._restart_window()
+        self._live_windows = windows
+        if windows >= _LIVE_WINDOWS:
+            self._excess = min(low // self._frame_bytes, _MOST_EXCESS)
 
     def _catch_up(self, frame: bytes) -> bytes:
         """Leave out silent frames while more waits; speech is never left out."""
-        while self._excess and self._queue.size >= self._frame_bytes and self._is_silent(frame):
+        queue = self._queue
+        if not queue.size:
+            self._excess = 0
+        while self._excess and queue.size >= self._frame_bytes and self._is_silent(frame):
             self._excess -= 1
             self._counts.dropped_silence += 1
-            frame = self._queue.take(self._frame_bytes)
+            frame = queue.take(self._frame_bytes)
         return frame
