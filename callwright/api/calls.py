@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+import structlog
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 
 from callwright.api import problems
@@ -18,9 +19,18 @@ from callwright.storage.api_keys import ApiKey
 
 router = APIRouter(prefix="/calls", tags=["calls"])
 
-CallId = Annotated[
-    str, Path(description="The call's id.", min_length=1, max_length=64, pattern=r"^[\w.:-]+$")
-]
+
+async def _call_id(
+    call_id: Annotated[
+        str, Path(description="The call's id.", min_length=1, max_length=64, pattern=r"^[\w.:-]+$")
+    ],
+) -> str:
+    """The call that a request is about; its id is in every line that is logged meanwhile."""
+    structlog.contextvars.bind_contextvars(call_id=call_id)
+    return call_id
+
+
+CallId = Annotated[str, Depends(_call_id)]
 Reader = Annotated[ApiKey, needs(Scope.CALLS_READ)]
 Writer = Annotated[ApiKey, needs(Scope.CALLS_WRITE)]
 _IdempotencyKey = Annotated[

@@ -70,6 +70,8 @@ def install(app: FastAPI, redact: Redactor) -> None:
 def _headers(error: Exception) -> dict[str, str]:
     if isinstance(error, errors.Unauthenticated):
         return {"WWW-Authenticate": 'Bearer realm="callwright"'}
+    if problems.kind_of_error(error) is problems.WEBHOOK_UNPROVEN:
+        return {"WWW-Authenticate": 'Webhook realm="callwright"'}
     if isinstance(error, errors.VendorBusy):
         return {"Retry-After": str(max(1, round(error.retry_after_s or 5)))}
     return {}

@@ -58,7 +58,8 @@ def test_the_standard_library_writes_the_same_lines(stream: io.StringIO) -> None
 
 def test_secrets_are_hidden_wherever_they_are(stream: io.StringIO) -> None:
     log = structlog.get_logger()
-    log.info("asked with " + SECRET, url=f"https://x.example/?key={SECRET}", nested={"list": [SECRET]})
+    text = f"asked with {SECRET}"
+    log.info(text, url=f"https://x.example/?key={SECRET}", nested={"list": [SECRET]})
     log.info("headers", authorization="Bearer abc.def", body={"access_token": "abc", "expires_in": 3600})
     logging.getLogger("library").error("failed: %s", SECRET)
     try:
@@ -66,9 +67,9 @@ def test_secrets_are_hidden_wherever_they_are(stream: io.StringIO) -> None:
     except ValueError:
         log.exception("raised", error=ValueError(SECRET))
         logging.getLogger("library").exception("raised")
-    text = stream.getvalue()
-    assert SECRET not in text
-    assert "abc" not in text
+    written = stream.getvalue()
+    assert SECRET not in written
+    assert "abc" not in written
     assert lines(stream)[1]["body"]["expires_in"] == 3600
     assert "Traceback" in lines(stream)[3]["exception"]
     assert "Traceback" in lines(stream)[4]["exception"]
