@@ -103,6 +103,8 @@ async def test_questions_are_asked_and_answers_come_back(
 async def test_an_interruption_stops_the_agent_and_corrects_what_it_said(
     talk: Talk, simulator: ElevenLabsSimulator, agents: ElevenLabsVoiceAgents, eventually: Eventually
 ) -> None:
+    question = "What is your budget for the coming year, if I may ask you that?"
+    simulator.agents["agent_demo"].platform_settings["data_collection"]["budget"]["description"] = question
     script = {"interrupts": [{"say": "300 euros.", "after_ms": 500, "when": "What"}], "hang_up_when": None}
     call = await talk(script)
     await eventually(lambda: call.of(AgentInterrupted), within_s=15)
@@ -111,8 +113,8 @@ async def test_an_interruption_stops_the_agent_and_corrects_what_it_said(
     await call.finished()
     found = await results(agents, call)
     (correction,) = [event for event in call.of(Said) if event.interrupted]
-    assert "What is your budget?".startswith(correction.text)
-    assert correction.text != "What is your budget?"
+    assert question.startswith(correction.text)
+    assert correction.text != question
     conversation = record(simulator, call)
     assert conversation.interruptions == 1
     assert [line.message for line in conversation.transcript if line.interrupted] == [correction.text]
