@@ -1,5 +1,6 @@
 """What the carrier tells about a call, however it comes: by webhook, or because we asked."""
 
+from datetime import datetime
 from typing import Any
 
 from callwright.calls.ledger import Entry, TimerKind
@@ -50,6 +51,7 @@ async def apply_event(entry: Entry, event: CarrierEvent, longest_call_s: float) 
             await answered(entry, known, longest_call_s)
         case CarrierEventKind.ENDED:
             reason = event.end_reason or EndReason.CARRIER_ERROR
+            known |= _answer(entry.attempt, event.answered_at)
             await ended(entry, reason, event.hang_up_by, event.duration_s, event.detail, known)
     return True
 
@@ -66,8 +68,7 @@ async def apply_call(entry: Entry, call: CarrierCall, longest_call_s: float) -> 
             await answered(entry, known, longest_call_s)
         case CarrierCallState.ENDED:
             reason = call.end_reason or EndReason.CARRIER_ERROR
-            if call.answered_at is not None and entry.attempt.answered_at is None:
-                known = {**known, "answered_at": call.answered_at}
+            known |= _answer(entry.attempt, call.answered_at)
             await ended(entry, reason, call.hang_up_by, call.duration_s, call.detail, known)
 
 
@@ -121,6 +122,11 @@ async def ended(
 async def _watch(entry: Entry) -> None:
     await entry.cancel(TimerKind.RECONCILE)
     await entry.timer(TimerKind.ASK, 0.0 if entry.attempt.hang_up_requested else _ASK_AGAIN_S)
+
+
+def _answer(attempt: Attempt, answered_at: datetime | None) -> dict[str, Any]:
+    """When the person answered, if that is new: the event that should have told it is late or lost."""
+    return {"answered_at": answered_at} if answered_at is not None and attempt.answered_at is None else {}
 
 
 def _identity(attempt: Attempt, carrier_call_id: str, data: dict[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class CarrierEvent:
 
     `attempt_id` is our id where the carrier echoes it; `carrier_call_id` its id of the leg concerned;
     `person_call_id` its id of the person's leg when that is another; `dedup_key` is the same for repeats;
+    `answered_at` tells of a leg that is over when it was answered, should that event come later or never;
     what is under `keep` in `data` is remembered with the attempt and given back in CallHandle.data.
     """
 
@@ -55,6 +56,7 @@ class CarrierEvent:
     end_reason: EndReason | None = None
     hang_up_by: HangUpBy | None = None
     duration_s: float | None = None
+    answered_at: datetime | None = None
     detail: str = ""
     data: dict[str, Any] = field(default_factory=dict)
 

@@ -171,6 +171,7 @@ def _leg_event(
         end_reason=end_reason(call) if ended else None,
         hang_up_by=hang_up_by(call) if ended else None,
         duration_s=duration_s(call) if ended else None,
+        answered_at=our_time(call.get("answerTime")) if ended else None,
         detail=end_detail(call) if ended else name,
         data=data,
     )
