@@ -106,7 +106,7 @@ class Callwright:
     async def stop(self) -> None:
         """End conversations politely and release everything, within about half a minute."""
         self._started = False
-        await self.live.stop()
+        await self.end_calls()
         await self.sweeper.stop()
         await self.workflows.close()
         await self.recovery.leave()
@@ -117,6 +117,11 @@ class Callwright:
         await self._tokens.close()
         await self.bus.close()
         await self.database.close()
+
+    async def end_calls(self) -> None:
+        """Dial nobody any more, and end the conversations that run here politely."""
+        self.sweeper.hold()
+        await self.live.stop()
 
     async def ready(self) -> dict[str, str]:
         """Each part and how it is: `ok`, or what is wrong."""

@@ -1,6 +1,6 @@
 """/api/v1/events: the live feed of all calls."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response
@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from callwright.api import problems
 from callwright.api.declared import guarded
 from callwright.api.keys import needs
-from callwright.api.live import EventStream, Feed
+from callwright.api.live import EventStream
 from callwright.api.state import ServicesState, ShowerState, StreamsState
 from callwright.api.views import FeedItem
 from callwright.domain.scopes import Scope
@@ -58,5 +58,5 @@ async def follow_events(
     if start is None:
         async with services.database.read() as conn:
             start = await events.latest_cursor(conn)
-    feed = cast("Feed", services.calls.feed(start))  # an async generator, which has to be closed
+    feed = services.calls.feed(start)
     return EventStream(streams, feed, shower, cursor=start, call_id=call)

@@ -1,6 +1,7 @@
 """/webhooks and /hooks: what vendors send. Verified by the vendor's integration, stored, acknowledged at once."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
 import structlog
@@ -14,6 +15,8 @@ from callwright.api.problems import ApiError
 from callwright.api.services import Services
 from callwright.api.state import ServicesState
 from callwright.domain.errors import InvalidInput, NotFound, Problem, WebhookRejected
+from callwright.ports.carrier import Carrier
+from callwright.ports.voice_agent import VoiceAgents
 from callwright.ports.webhook import WebhookRequest
 from callwright.registry import Role
 
@@ -56,6 +59,10 @@ class HookReceipt(BaseModel):
     calls: list[str] = Field(description="Their ids.", examples=[["067aa1c3f4b8e0d1a92c37f55"]])
 
 
+_Understand = Callable[..., Awaitable[list[Any]]]
+_Store = Callable[[str, list[Any]], Awaitable[int]]
+
+
 class Bodies:
     """Reads bodies; all that are in memory at once have a limit, since anybody may send them."""
 
@@ -88,7 +95,7 @@ async def _receive(integration: str, path: str, request: Request, services: Serv
     arrived = await _arrived(integration, path, request)
     for position, (understand, store) in enumerate(takers):
         try:
-            found = understand(arrived)
+            found = await understand(arrived)
         except WebhookRejected as error:
             if position + 1 < len(takers):
                 continue  # another role of the same vendor may know it
@@ -100,16 +107,25 @@ async def _receive(integration: str, path: str, request: Request, services: Serv
     raise AssertionError("the last taker returns or raises")
 
 
-def _takers(services: Services, integration: str) -> list[tuple[Callable[[WebhookRequest], Any], Any]]:
-    """What understands and what stores, for each role of the integration that takes webhooks."""
-    stores = {
-        Role.CARRIER: services.calls.receive_events,
-        Role.VOICE_AGENTS: services.calls.receive_results,
+def _takers(services: Services, integration: str) -> list[tuple[_Understand, _Store]]:
+    """What verifies and understands, and what stores, for each role of the integration that takes webhooks."""
+    calls = services.calls
+
+    async def events(carrier: Carrier, arrived: WebhookRequest) -> list[Any]:
+        return carrier.webhook(arrived)
+
+    async def results(platform: VoiceAgents, arrived: WebhookRequest) -> list[Any]:
+        await platform.load_secrets()
+        return platform.webhook(arrived)
+
+    known: dict[Role, tuple[_Understand, _Store]] = {
+        Role.CARRIER: (events, calls.receive_events),
+        Role.VOICE_AGENTS: (results, calls.receive_results),
     }
     return [
-        (built.webhook, stores[role])
+        (partial(known[role][0], built), known[role][1])
         for name, role, built in services.directory.all()
-        if name == integration and role in stores
+        if name == integration and role in known
     ]
 
 

@@ -33,6 +33,8 @@ _TICK_S = 0.5
 _FLUSH_EVERY_S = 1.0
 _GOODBYE_S = 15.0
 _LOST_GRACE_S = 0.4
+_ON_THE_WAY_S = 0.4
+"""What we wrote last is still in the carrier's jitter buffer and on its way to the phone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +282,7 @@ class Conversation:
             try:
                 async with asyncio.timeout(_GOODBYE_S):
                     await bridge.drained()
+                await asyncio.sleep(_ON_THE_WAY_S)
             except TimeoutError:
                 log.warning("the goodbye was not heard to its end")
         if ending.apologise:

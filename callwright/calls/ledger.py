@@ -1,5 +1,6 @@
 """Changes calls: one locked row, its transition table, its log and its timers, in one transaction."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -98,6 +99,21 @@ class Ledger:
         self.clock = clock
         self.bus = bus
         self._wakers: list[Callable[[], None]] = []
+        self._news = asyncio.Event()
+
+    async def news(self, limit_s: float) -> None:
+        """Wait until something is committed here, or told by another process, or for `limit_s` seconds."""
+        event = self._news
+        try:
+            async with asyncio.timeout(limit_s):
+                await event.wait()
+        except TimeoutError:
+            return
+
+    def tell(self) -> None:
+        """Wake whoever waits for news."""
+        told, self._news = self._news, asyncio.Event()
+        told.set()
 
     def on_change(self, waker: Callable[[], None]) -> None:
         """Call back after every committed change made by this process."""
@@ -117,6 +133,7 @@ class Ledger:
 
     async def announce(self, attempt_id: str) -> None:
         """Tell every process that a call was changed."""
+        self.tell()
         for waker in self._wakers:
             waker()
         await self.bus.publish(TOPIC, attempt_id)

@@ -46,6 +46,7 @@ class LiveCalls:
 
     def notice(self, attempt_id: str) -> None:
         """A call was changed, here or elsewhere."""
+        self._tools.ledger.tell()
         running = self._running.get(attempt_id)
         if running is not None:
             running[0].notice()

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from callwright.ports.voice_agent import ConversationResult
 from callwright.storage import attempts, events, transcripts
 
 _FEED_BATCH = 200
-_FEED_PAUSE_S = 0.25
+_FEED_PAUSE_S = 2.0
 _HOOK_SOURCE = "hook"
 
 
@@ -176,7 +176,7 @@ class CallService:
             created.append(await self.create(new))
         return created
 
-    async def feed(self, cursor: int | None) -> AsyncIterator[tuple[int, str, CallEvent]]:
+    async def feed(self, cursor: int | None) -> AsyncGenerator[tuple[int, str, CallEvent], None]:
         """Events of all calls from behind a cursor on (None: from now on), as they are committed."""
         async with self._ledger.database.read() as conn:
             position = await events.latest_cursor(conn) if cursor is None else cursor
@@ -186,7 +186,7 @@ class CallService:
             for position, call_id, event in batch:
                 yield position, call_id, event
             if len(batch) < _FEED_BATCH:
-                await asyncio.sleep(_FEED_PAUSE_S)
+                await self._ledger.news(_FEED_PAUSE_S)
 
     def _attempt(self, new: NewCall, version: int, agent: AgentDefinition) -> Attempt:
         if (new.phone is None) == (new.record_id is None):

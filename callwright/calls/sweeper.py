@@ -64,6 +64,7 @@ class Sweeper:
         self._started: set[str] = set()
         self._firing: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._holding = False
         self._handlers: dict[str, Callable[[str], Awaitable[None]]] = {
             TimerKind.RECONCILE: reconciler.resolve_unknown,
             TimerKind.ASK: reconciler.ask,
@@ -84,6 +85,10 @@ class Sweeper:
         loops = (("sweep", self._sweep, _PERIOD_S), ("heartbeat", self._recovery.beat, _HEARTBEAT_S))
         purge = ("purge", self._purge, _PURGE_EVERY_S)
         self._tasks = [asyncio.create_task(self._loop(*loop), name=loop[0]) for loop in (*loops, purge)]
+
+    def hold(self) -> None:
+        """Start no further call; those that run go on."""
+        self._holding = True
 
     async def stop(self) -> None:
         """Stop the loops within five seconds."""
@@ -150,6 +155,8 @@ class Sweeper:
 
     async def _start_due(self) -> None:
         """Start the dial workflow of queued calls whose time has come, no more than there is room for."""
+        if self._holding:
+            return
         now = self._ledger.clock.now()
         async with self._ledger.database.read() as conn:
             room = self._max_concurrent_calls - await attempts.count_in_progress(conn)

@@ -47,6 +47,7 @@ class TalkLog:
                 now = self._ledger.clock.now()
                 event = CallEvent("transcript", now, "conversation", {"lines": shown})
                 await events.append(conn, self._attempt_id, event)
+            self._ledger.tell()
         except BaseException:
             self._waiting = {**lines, **self._waiting}
             raise

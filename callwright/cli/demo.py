@@ -17,6 +17,7 @@ from callwright.app import Callwright
 from callwright.cli.demo_view import DemoView
 from callwright.cli.demo_world import DemoWorld, choose_cast, free_port, until_listening
 from callwright.config import child_environment, load
+from callwright.media.collector import spare_collector
 from callwright.ports.operations import SetupPlan
 from callwright.storage import api_keys
 from callwright.toolkit.logs import configure_logs
@@ -24,6 +25,7 @@ from callwright.toolkit.logs import configure_logs
 _CALLS_LIMIT_S = 90.0
 _STOP_S = 15.0
 _SETTLED = "done"
+_PICTURE_WIDTH = 100
 _SCOPES = ("calls:read", "calls:write", "agents:read")
 
 
@@ -33,19 +35,24 @@ def demo(
     record_traffic: Annotated[
         Path | None, typer.Option(help="Write all vendor traffic to this folder.")
     ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Save what is shown as an SVG picture.")] = None,
 ) -> None:
     """Place twelve calls through the true protocols, with simulated vendors; no account, key or internet."""
     configure_logs("WARNING")
     data_dir = folder or Path(tempfile.mkdtemp(prefix="callwright-demo-"))
     data_dir.mkdir(parents=True, exist_ok=True)
-    raise typer.Exit(asyncio.run(_Demo(data_dir.resolve(), record_traffic).run(serve=serve)))
+    console = Console(record=picture is not None, width=_PICTURE_WIDTH if picture is not None else None)
+    code = asyncio.run(_Demo(console, data_dir.resolve(), record_traffic).run(serve=serve))
+    if picture is not None:
+        console.save_svg(str(picture), title="callwright demo")
+    raise typer.Exit(code)
 
 
 class _Demo:
     """One run: the simulators live here, the server in a process of its own."""
 
-    def __init__(self, data_dir: Path, traffic_folder: Path | None) -> None:
-        self._console = Console()
+    def __init__(self, console: Console, data_dir: Path, traffic_folder: Path | None) -> None:
+        self._console = console
         self._data_dir = data_dir
         if traffic_folder is not None:
             traffic_folder.mkdir(parents=True, exist_ok=True)
@@ -65,6 +72,7 @@ class _Demo:
             if not await until_listening(self._port, server):
                 self._console.print("[red]The server did not start; see its log above.[/]")
                 return 1
+            spare_collector()
             calls = await self._place_calls()
             failures = self._report(calls, time.monotonic() - started)
             if serve:
@@ -139,15 +147,17 @@ class _Demo:
     def _report(self, calls: list[dict[str, Any]], elapsed_s: float) -> int:
         """Print the table; returns how many calls are not as they should be."""
         table = Table(title="What became of the calls")
-        for column in ("record", "outcome", "answers", "CRM", "seconds", "first word ms"):
-            table.add_column(column)
+        for column in ("who", "outcome", "answers", "CRM", "talk s", "first word ms"):
+            table.add_column(column, overflow="fold")
         failures = 0
         for call in calls:
             good = call["state"] == _SETTLED and call["crm_state"] == "written"
             failures += not good
-            answers = ", ".join(f"{name}={value}" for name, value in call["collected"].items()) or "-"
+            answers = ", ".join(
+                _answer(name, value) for name, value in call["collected"].items() if value is not False
+            )
             table.add_row(
-                (call["crm"] or {}).get("record_id", "-")[-3:],
+                call["variables"].get("first_name", "-"),
                 call["end_reason"] or call["state"],
                 answers,
                 f"[green]{call['crm_state']}[/]" if good else f"[red]{call['crm_state']}[/]",
@@ -169,6 +179,10 @@ class _Demo:
         self._console.print(f"The world keeps running. API: {base}/docs  key: {self._key}  Stop with Ctrl+C.")
         with suppress(asyncio.CancelledError, KeyboardInterrupt):
             await server.wait()
+
+
+def _answer(name: str, value: Any) -> str:
+    return name.replace("_", " ") if value is True else f"{name.replace('_', ' ')}: {value}"
 
 
 async def _stop(server: asyncio.subprocess.Process) -> None:

@@ -68,6 +68,7 @@ async def _serve(configuration: "Configuration") -> None:
 
 async def _run(app: "Callwright", stopping: asyncio.Event) -> None:
     from callwright.api import build_api
+    from callwright.media.collector import spare_collector
     from callwright.media.server import WebServer
 
     settings = app.settings
@@ -82,13 +83,14 @@ async def _run(app: "Callwright", stopping: asyncio.Event) -> None:
         raise ConfigurationError(Problem("PORT", what, remedy)) from error
     try:
         await app.start()
+        spare_collector()
         _tell(app, server.port)
         await _first(stopping, app.fenced)
         if app.fenced.is_set():
             warn("Other processes have given this one up and taken over its calls; it stops.")
         _on_signal(lambda: os._exit(_KILLED))
         say("Stopping: calls in progress end first. Press Ctrl-C again to go at once.")
-        await app.live.stop()
+        await app.end_calls()
     finally:
         api.close_streams()
         await server.stop()

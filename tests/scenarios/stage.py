@@ -1,6 +1,7 @@
 """A stage for whole calls: a world with its simulators, and Callwright itself on a port of its own."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -16,6 +17,7 @@ from callwright.config import load
 from callwright.domain.agent import AgentDefinition, parse_agent
 from callwright.domain.attempt import Attempt
 from callwright.domain.states import CallState
+from callwright.media.collector import spare_collector
 from callwright.media.server import WebServer
 from callwright.ports.operations import SetupPlan
 from callwright.registry import integrations
@@ -150,6 +152,8 @@ class Stage:
                 await simulator.start()
                 self._open.push_async_callback(simulator.stop)
             await self.start_app(first=True)
+            spare_collector()
+            self._open.callback(gc.unfreeze)
         except BaseException:
             await self._open.aclose()
             raise

@@ -8,7 +8,7 @@ import pytest
 
 from callwright.domain.outcome import EndReason, HangUpBy
 from callwright.domain.states import CallState
-from callwright.simulation.world import WorldOptions
+from callwright.simulation.world import PlannedQuestion
 from tests.scenarios.stage import ANSWERS, Stage, StageOptions
 
 ADA = "+447700900101"
@@ -107,23 +107,22 @@ async def test_an_answering_machine_is_hung_up_on(tmp_path: Path) -> None:
 
 
 async def test_an_interruption_stops_the_agent(tmp_path: Path) -> None:
-    """The person speaks over the first message: what was not played is dropped and the transcript is cut."""
-    interrupts = [{"when": "this", "say": "Sorry, who is this?", "after_ms": 800}]
-    options = StageOptions(world=WorldOptions(analysis_s=0.3, agent_thinks_s=0.1))
-    people = {ADA: {**ANSWERS, "greeting": None, "interrupts": interrupts}}
-    async with Stage(tmp_path, people, options) as stage:
-        long_opening = (
-            "Hello, this is the automated assistant of Northwind with a rather long first message for you."
-        )
-        stage.world.agent = type(stage.world.agent)(
-            long_opening, stage.options.questions, "Thank you, goodbye."
-        )
+    """The person speaks over a question: what was not played is dropped and the transcript is cut."""
+    question = PlannedQuestion(
+        "budget", "What is your budget for the whole thing, roughly, in pounds?", "integer"
+    )
+    options = StageOptions(questions=(question,))
+    interrupts = [{"when": "What is", "say": "500 pounds.", "after_ms": 900}]
+    async with Stage(tmp_path, {ADA: {**ANSWERS, "interrupts": interrupts}}, options) as stage:
         call_id = await stage.call(ADA)
-        await stage.until(call_id)
+        attempt = await stage.until(call_id)
         conversation = next(iter(stage.engine.conversations.values()))
         assert conversation.interruptions >= 1, conversation.transcript
         lines = await stage.app.calls.transcript(call_id)
-        assert any(line.interrupted for line in lines), lines
+        cut = [line.text for line in lines if line.interrupted]
+        assert cut, lines
+        assert not any("pounds?" in text for text in cut), cut
+        assert attempt.collected["budget"] == 500
 
 
 async def test_an_opt_out_is_kept_and_honoured(tmp_path: Path) -> None:

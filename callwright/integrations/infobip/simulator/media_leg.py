@@ -16,7 +16,7 @@ from callwright.integrations.infobip.simulator import socket_faults
 from callwright.simulation.faults import Fault, FaultKind, Faults
 
 _MOST_BUFFERED = 10
-_PREFILL = 2
+_PREFILL = 5
 _LARGEST_TEXT = 4096
 
 
