@@ -68,7 +68,7 @@ async def test_every_frame_passes_bit_for_bit_in_both_directions(
     await asyncio.wait_for(socket.closed.wait(), 2)
     counts = ready.simulator.media[call.data["media_call_id"]].counts
     assert counts.sent_audio[: len(socket.heard)] == socket.heard
-    assert b"".join(counts.received_audio).startswith(bytes(range(256)) * 100)
+    assert bytes(range(256)) * 100 in b"".join(counts.received_audio)
     assert counts.wrong_sizes == 0
 
 

@@ -11,7 +11,12 @@ import pytest
 from callwright.domain.events import CarrierEventKind, Leg
 from callwright.integrations.infobip.carrier import InfobipCarrier
 from callwright.integrations.infobip.conftest import ADA, LATE, SILENT, Stage, settings_for
-from callwright.integrations.infobip.simulator.media_leg import MediaLeg, MediaRules
+from callwright.integrations.infobip.simulator.media_leg import (
+    _MOST_BUFFERED,
+    _PREFILL,
+    MediaLeg,
+    MediaRules,
+)
 from callwright.integrations.infobip.simulator.ticker import Ticker
 from callwright.integrations.infobip.test_carrier import answered
 from callwright.integrations.infobip.test_conversation import talking
@@ -273,28 +278,28 @@ def frame(number: int) -> bytes:
 
 def test_the_jitter_buffer_plays_in_order_late_and_honestly() -> None:
     made, _ = leg()
+    for number in range(_PREFILL):
+        assert made.take() is None, "it fills before it plays"
+        made._audio(frame(number))
+    assert [made.take() for _ in range(_PREFILL)] == [frame(number) for number in range(_PREFILL)]
     assert made.take() is None
-    made._audio(frame(1))
-    assert made.take() is None, "it fills 40 ms before it plays"
-    made._audio(frame(2))
-    made._audio(frame(3))
-    assert [made.take() for _ in range(4)] == [frame(1), frame(2), frame(3), None]
     assert made.counts.underruns == 1
-    made._audio(frame(4))
-    assert made.take() is None, "after an underrun it fills again"
-    made._audio(frame(5))
-    assert [made.take(), made.take()] == [frame(4), frame(5)]
+    for number in range(_PREFILL):
+        assert made.take() is None, "after an underrun it fills again"
+        made._audio(frame(number))
+    assert made.take() == frame(0)
+    assert made.counts.underruns == 1
 
 
 def test_the_jitter_buffer_is_small_and_can_be_cleared() -> None:
     made, violations = leg()
-    for number in range(12):
+    for number in range(_MOST_BUFFERED + 2):
         made._audio(frame(number))
     assert made.counts.overflows == 2
     assert made.take() == frame(2)
     made._text(b'{"action":"clear"}')
     assert made.take() is None
-    assert (made.counts.clears, made.counts.cleared_frames) == (1, 9)
+    assert (made.counts.clears, made.counts.cleared_frames) == (1, _MOST_BUFFERED - 1)
     made._text(b'{"action":"dance"}')
     made._text(b"{")
     assert len(violations) == 2

@@ -108,8 +108,9 @@ def test_a_call_that_ended_tells_how() -> None:
         60.0,
     )
     assert event.detail == "10000 NORMAL_HANGUP"
+    assert event.answered_at == datetime(2026, 1, 15, 11, 59, 35, tzinfo=UTC)
     busy = one("call_failed_busy")
-    assert (busy.end_reason, busy.duration_s) == (EndReason.BUSY, 0.0)
+    assert (busy.end_reason, busy.duration_s, busy.answered_at) == (EndReason.BUSY, 0.0, None)
     assert busy.at == datetime(2026, 1, 15, 11, 59, 33, 20_000, tzinfo=UTC)
 
 
