@@ -1,0 +1,1 @@
+"""Checks recorded traffic against the vendors' machine-readable specifications."""

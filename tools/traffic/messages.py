@@ -1,0 +1,50 @@
+"""Websocket messages against a vendor's AsyncAPI document."""
+
+from typing import Any
+
+from tools.traffic.documents import Documents
+from tools.traffic.problems import Checker
+
+
+class Messages:
+    """The messages of one direction; `direction` is the key of the channel in the document."""
+
+    def __init__(self, documents: Documents, checker: Checker, name: str, direction: str) -> None:
+        self._checker = checker
+        self._payloads: dict[str, Any] = {}
+        """Strict schema by the message's type; the one without a type under an empty name."""
+        for channel in documents.by_name[name]["channels"].values():
+            for item in _alternatives(channel[direction]["message"]):
+                payload = documents.resolve(item)["payload"]
+                schema = documents.resolve(payload)
+                for kind in _types(documents, schema):
+                    self._payloads[kind] = documents.site(payload)
+
+    def knows(self, body: Any) -> bool:
+        """Whether the document describes a message of this type."""
+        return _type(body) in self._payloads
+
+    def problems(self, body: Any) -> list[str]:
+        """What is wrong with a message of a known type."""
+        return self._checker.problems(self._payloads[_type(body)], body, "message")
+
+
+def _type(body: Any) -> str:
+    return str(body.get("type", "")) if isinstance(body, dict) else ""
+
+
+def _alternatives(message: Any) -> list[Any]:
+    alternatives = message.get("oneOf", [message])
+    return list(alternatives)
+
+
+def _types(documents: Documents, schema: Any) -> list[str]:
+    """The values that `type` may have; an empty one when the message has no such field."""
+    kind = documents.resolve(schema.get("properties", {}).get("type") or {})
+    parts = [kind, *(documents.resolve(part) for part in kind.get("allOf", ()))]
+    values = [
+        value
+        for part in parts
+        for value in (part.get("enum") or ([part["const"]] if "const" in part else ()))
+    ]
+    return [str(value) for value in values] or [""]
