@@ -19,7 +19,7 @@ from callwright.domain.outcome import EndReason, HangUpBy
 from callwright.domain.states import LIVE, CallState, Signal
 from callwright.ports.carrier import HangUpCause
 from callwright.ports.workflows import Workflows
-from callwright.storage import attempts, processes
+from callwright.storage import attempts, inbox, processes, timers
 
 log = structlog.get_logger(__name__)
 
@@ -98,15 +98,20 @@ class Recovery:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        async with self._ledger.database.write() as conn:
-            await processes.gone(conn, self._process.id, self._ledger.clock.now())
+        await self._release(self._process.id, self._ledger.clock.now())
 
     async def _adopt(self, process_id: str, now: datetime) -> None:
         """Its workflows first: a crash in between leaves it to be found again."""
         adopted = await self._workflows.adopt(process_id)
+        if await self._release(process_id, now):
+            log.warning("took over from a dead process", process=process_id, workflows=adopted)
+
+    async def _release(self, process_id: str, now: datetime) -> bool:
+        """Note that a process is gone; the timers and webhooks that it had in hand are free at once."""
         async with self._ledger.database.write() as conn:
-            if await processes.gone(conn, process_id, now):
-                log.warning("took over from a dead process", process=process_id, workflows=adopted)
+            await timers.release(conn, process_id)
+            await inbox.release(conn, process_id, now)
+            return await processes.gone(conn, process_id, now)
 
     async def _care_for_orphans(self) -> None:
         """Calls whose owner is not alive; each is claimed by the first who changes its row."""

@@ -92,6 +92,12 @@ async def park(conn: AsyncConnection, item_id: int, error: str) -> None:
     await _settle(conn, item_id, next_try_at=None, error=error)
 
 
+async def release(conn: AsyncConnection, holder: str, now: datetime) -> None:
+    """Let others have at once what a dead process had taken."""
+    taken = (inbox.c.claimed_by == holder, inbox.c.next_try_at > now)
+    await conn.execute(update(inbox).where(*taken).values(claimed_by=None, next_try_at=now))
+
+
 async def waiting(conn: AsyncConnection) -> int:
     """How many events have not been applied or parked."""
     statement = select(func.count()).select_from(inbox).where(inbox.c.next_try_at.is_not(None))

@@ -56,6 +56,12 @@ async def claim_due(
     return sorted(claimed, key=lambda timer: timer.due_at)
 
 
+async def release(conn: AsyncConnection, holder: str) -> None:
+    """Let others have at once what a dead process had claimed."""
+    freed = {"claimed_by": None, "claimed_until": None}
+    await conn.execute(update(timers).where(timers.c.claimed_by == holder).values(freed))
+
+
 async def complete(conn: AsyncConnection, timer: Timer) -> None:
     """Remove a timer that has done its work, unless it was set to another moment meanwhile."""
     await conn.execute(

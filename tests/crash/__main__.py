@@ -55,8 +55,14 @@ class Season:
         return list(await asyncio.gather(*(self._kill(family, database, play, *item) for item in chosen)))
 
     async def _kill(self, family: str, database: str, play: Kill, name: str, occurrence: int) -> Scene:
+        """Kill at the occurrence, or at the first one should that not come."""
         title = f"{name} ({occurrence})"
-        return await self.play(family, database, title, lambda scene, url: play(scene, url, name, occurrence))
+        scene = await self.play(
+            family, database, title, lambda scene, url: play(scene, url, name, occurrence)
+        )
+        if scene.reached or occurrence == 1:
+            return scene
+        return await self.play(family, database, f"{name} (1)", lambda scene, url: play(scene, url, name, 1))
 
     def _tell(self, scene: Scene) -> None:
         mark = "[red]BAD[/]" if scene.problems else "[green]ok [/]"
@@ -64,7 +70,11 @@ class Season:
         console.print(
             f"{mark} {scene.database:10} {scene.seconds:6.1f} s  {scene.name}{reached}", highlight=False
         )
-        if not scene.problems:
+        for problem in scene.problems:
+            console.print(f"    {problem}", markup=False, highlight=False)
+        if scene.problems:
+            console.print(f"    kept in {scene.folder}", markup=False, highlight=False)
+        else:
             shutil.rmtree(scene.folder, ignore_errors=True)
 
 
@@ -74,7 +84,7 @@ async def play_all(arguments: argparse.Namespace, databases: Databases) -> int:
     for database in databases.kinds:
         if arguments.boundaries != "0":
             await _boundaries(season, database, arguments)
-        if arguments.random:
+        if arguments.random and "random" in arguments.scenes:
             await season.play(
                 "random moments",
                 database,
@@ -92,14 +102,15 @@ async def _boundaries(season: Season, database: str, arguments: argparse.Namespa
         "no kill", database, "no kill", lambda scene, url: boundary_scene(scene, url, None)
     )
     known = _chosen(Counter(calm.boundaries), arguments)
-    scenes = await season.boundaries("at boundaries, restarted", database, boundary_scene, known)
     recovery: Counter[str] = Counter()
-    for scene in scenes:
-        recovery |= Counter(scene.recovery)
-    fresh = Counter({name: count for name, count in recovery.items() if name not in calm.boundaries})
-    await season.boundaries("twice, in recovery", database, recovery_scene, _chosen(fresh, arguments))
-    if database == "postgresql":
+    if "restart" in arguments.scenes:
+        for scene in await season.boundaries("at boundaries, restarted", database, boundary_scene, known):
+            recovery |= Counter(scene.recovery)
+    if "takeover" in arguments.scenes and database == "postgresql":
         await season.boundaries("at boundaries, taken over", database, takeover_scene, known)
+    if "recovery" in arguments.scenes:
+        fresh = Counter({name: count for name, count in recovery.items() if name not in calm.boundaries})
+        await season.boundaries("twice, in recovery", database, recovery_scene, _chosen(fresh, arguments))
 
 
 def _chosen(names: Counter[str], arguments: argparse.Namespace) -> Counter[str]:
@@ -119,6 +130,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="only boundaries whose name contains this")
     parser.add_argument("--random", type=int, default=50, help="kills at random moments (0: none)")
     parser.add_argument("--calls", type=int, default=40, help="calls during the random kills")
+    parser.add_argument("--scenes", default="restart,takeover,recovery,random", help="only these kinds")
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--parallel", type=int, default=3, help="scenes at once")
     parser.add_argument("--seed", type=int, default=1)

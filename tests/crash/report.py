@@ -25,6 +25,7 @@ _COLUMNS = (
     "rules broken",
     "other failures",
     "longest silence s",
+    "slowest take-over s",
     "until all done s: median",
     "max",
 )
@@ -66,5 +67,6 @@ def _figures(scenes: Sequence[Scene]) -> list[str]:
         sum(len(scene.failures) for scene in scenes),
     )
     silence = max((item.longest_silence_s for item in audits), default=0.0)
-    times = (silence, statistics.median(back), max(back))
+    takeover = max((scene.takeover_s for scene in scenes), default=0.0)
+    times = (silence, takeover, statistics.median(back), max(back))
     return [*map(str, counts), *(f"{value:.1f}" for value in times)]

@@ -38,6 +38,7 @@ class Scene:
     reached: bool = True
     seconds: float = 0.0
     back_s: float = 0.0
+    takeover_s: float = 0.0
     audit: Audit = field(default_factory=Audit)
     failures: list[str] = field(default_factory=list)
     boundaries: dict[str, int] = field(default_factory=dict)
@@ -82,10 +83,13 @@ async def takeover_scene(scene: Scene, url: str, kill: str | None, occurrence: i
         await world.prepare("first", "second")
         _make_trouble(world)
         victim = await world.spawn("first", kill, occurrence)
-        survivor = await world.spawn("second")
-        await survivor.until_ready()
+        await victim.until_ready()
+        # It takes up all calls while the second one starts, and from then on they share what there is to do.
         orders = asyncio.create_task(_order_all(world))
+        await world.spawn("second")
         await _play(scene, world, victim, orders, restart=None)
+        if scene.reached:
+            scene.takeover_s = await _slowest_takeover(world, victim.killed_at)
     return scene
 
 
@@ -151,6 +155,17 @@ async def _play(
     scene.seconds = time.monotonic() - started
     scene.boundaries = dict(victim.boundaries())
     scene.recovery = dict(world.processes[-1].boundaries()) if scene.reached else {}
+
+
+async def _slowest_takeover(world: CrashWorld, killed_at: float) -> float:
+    """Seconds from the death to the last call that another process took over."""
+    moments = [
+        event.at.timestamp() - killed_at
+        for row in await world.attempts()
+        for event in await world.history(row.id)
+        if event.kind == "taken_over"
+    ]
+    return max(moments, default=0.0)
 
 
 async def _talking(world: CrashWorld, count: int) -> bool:

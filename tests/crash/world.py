@@ -23,6 +23,7 @@ from callwright.simulation.world import PlannedQuestion, WorldOptions
 from callwright.storage import api_keys, attempts, crm_writes, events, inbox, schema
 from callwright.storage.crm_writes import CrmWrite
 from callwright.storage.database import Database
+from tests.crash.balancer import Balancer
 from tests.crash.people import Callee
 from tests.crash.process import Process
 from tests.scenarios.stage import Stage, StageOptions
@@ -59,6 +60,7 @@ class CrashWorld:
         self.processes: list[Process] = []
         self._secret_key = secrets.token_urlsafe(32)
         self._ports: dict[str, int] = {}
+        self._balancer: Balancer | None = None
         self._api_key = ""
         self.database: Database
 
@@ -71,12 +73,17 @@ class CrashWorld:
         for process in self.processes:
             await process.kill()
         await self.database.close()
+        if self._balancer is not None:
+            await self._balancer.stop()
         for simulator in self.stage.simulators.values():
             await simulator.stop()
 
     async def prepare(self, *slots: str) -> None:
-        """Set the vendors up for processes of these slots; webhooks go to the last of them."""
+        """Set the vendors up for processes of these slots; webhooks go to whichever of them accepts."""
         self._ports = {slot: free_port() for slot in slots}
+        if len(slots) > 1:
+            self._balancer = Balancer(free_port(), self._ports.values())
+            await self._balancer.start()
         for slot in slots:
             await self._set_up(load(self.environment(slot)))
         settings = load(self.environment(slots[-1])).settings
@@ -105,9 +112,9 @@ class CrashWorld:
             await workshop.agents.put(agent)
 
     def environment(self, slot: str) -> dict[str, str]:
-        """The settings of the process of a slot; the last slot has the public address."""
+        """The settings of the process of a slot; several share the public address of a balancer."""
         own = self._ports[slot]
-        public = list(self._ports.values())[-1]
+        public = self._balancer.port if self._balancer is not None else own
         return {
             **self.stage.environment(),
             "CALLWRIGHT_SLOT": slot,

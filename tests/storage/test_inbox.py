@@ -46,6 +46,17 @@ async def test_events_are_handed_out_until_they_are_applied(
         assert expired.payload == 3, "a claim of a process that died expires"
 
 
+async def test_what_a_dead_process_had_taken_is_free_at_once(database: Database) -> None:
+    async with database.write() as conn:
+        for number in range(4):
+            await inbox.store(conn, "acme", str(number), number, NOON)
+        applied, *_ = await inbox.pending(conn, NOON, 3, "dead", 30)
+        await inbox.applied(conn, applied.id, NOON)
+        await inbox.pending(conn, NOON, 1, "alive", 30)
+        await inbox.release(conn, "dead", NOON)
+        assert [item.payload for item in await inbox.pending(conn, NOON, 9, "q", 30)] == [1, 2]
+
+
 async def test_purging_leaves_what_still_waits(database: Database) -> None:
     async with database.write() as conn:
         for number in range(3):

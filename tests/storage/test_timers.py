@@ -41,6 +41,17 @@ async def test_a_claim_expires_and_the_next_one_counts(database: Database) -> No
         assert await timers.claim_due(conn, late, "q", 30, 10) == [Timer(attempt.id, "ring", NOON, 2)]
 
 
+async def test_what_a_dead_process_had_claimed_is_free_at_once(database: Database) -> None:
+    attempt, other = await stored(database), await stored(database)
+    async with database.write() as conn:
+        await timers.set_timer(conn, attempt.id, "ring", NOON)
+        await timers.claim_due(conn, NOON, "dead", 30, 10)
+        await timers.set_timer(conn, other.id, "ring", NOON)
+        await timers.claim_due(conn, NOON, "alive", 30, 10)
+        await timers.release(conn, "dead")
+        assert await timers.claim_due(conn, NOON, "q", 30, 10) == [Timer(attempt.id, "ring", NOON, 2)]
+
+
 async def test_a_timer_that_was_moved_meanwhile_is_kept(database: Database) -> None:
     attempt = await stored(database)
     async with database.write() as conn:
