@@ -9,7 +9,7 @@ import structlog
 from callwright.calls.agents import AgentBook
 from callwright.calls.ear import Ear, FirstWord, Incident, Pressed, SocketLost, SocketRefused
 from callwright.calls.farewell import Farewell
-from callwright.calls.handover import Handover
+from callwright.calls.handover import HANDED_OVER, Handover
 from callwright.calls.joining import CarrierJoin, Door, open_agent
 from callwright.calls.ledger import Ledger
 from callwright.calls.talk_log import TalkLog
@@ -255,6 +255,7 @@ class Conversation:
     async def _take_back(self, detail: str) -> None:
         """No human took the call: the agent goes on."""
         self._handover.failed()
+        await self._keep({HANDED_OVER: False})
         await self._note("handover.failed", detail=detail)
         leg = await self._join.join() if await self._still_up() else None
         if leg is not None and self._bridge is not None:

@@ -10,6 +10,9 @@ from callwright.domain.attempt import Attempt
 from callwright.media.bridge import Bridge
 from callwright.ports.carrier import Carrier
 
+HANDED_OVER = "handed_over"
+"""The mark in `carrier_data` while the person is with, or on the way to, a human."""
+
 _GOODBYE_S = 8.0
 _TRANSFER_S = 10.0
 
@@ -39,6 +42,7 @@ class Handover:
         self._under_way = True
         async with self._ledger.open(attempt.id, "conversation") as entry:
             await entry.note("handover", number=self._agent.handover_number)
+            await entry.set(carrier_data={**entry.attempt.carrier_data, HANDED_OVER: True})
         async with asyncio.timeout(_TRANSFER_S):
             handle = handle_of(attempt, self._agent.caller_id)
             return await self._carrier.transfer(handle, self._agent.handover_number or "", None)

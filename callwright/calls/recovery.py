@@ -10,6 +10,7 @@ import structlog
 
 from callwright.calls.agents import AgentBook
 from callwright.calls.farewell import Farewell
+from callwright.calls.handover import HANDED_OVER
 from callwright.calls.ledger import Ledger, TimerKind
 from callwright.calls.live import LiveCalls
 from callwright.calls.reconciling import Reconciler
@@ -134,7 +135,7 @@ class Recovery:
         if attempt.owner != self._process.id:
             return attempt.owner not in alive
         talking = attempt.state is CallState.TALKING and attempt.end_reason is None
-        return talking and not self._live.holds(attempt.id)
+        return talking and not attempt.carrier_data.get(HANDED_OVER) and not self._live.holds(attempt.id)
 
     async def _care(self, attempt: Attempt) -> None:
         with structlog.contextvars.bound_contextvars(call_id=attempt.id):
@@ -160,7 +161,8 @@ class Recovery:
             elif entry.attempt.state in {CallState.PLACED, CallState.RINGING}:
                 await entry.timer(TimerKind.ASK, 0)
             current = entry.attempt
-        if current.state in {CallState.ANSWERED, CallState.TALKING} and not self._can_rejoin(current):
+        talking = current.state in {CallState.ANSWERED, CallState.TALKING}
+        if talking and not current.carrier_data.get(HANDED_OVER) and not self._can_rejoin(current):
             await self._send_off(current)
 
     def _can_rejoin(self, attempt: Attempt) -> bool:

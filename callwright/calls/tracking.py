@@ -7,7 +7,7 @@ from callwright.calls.ledger import Entry, TimerKind
 from callwright.domain.attempt import Attempt
 from callwright.domain.events import CarrierEvent, CarrierEventKind, Leg
 from callwright.domain.outcome import EndReason, HangUpBy
-from callwright.domain.states import CallState, Signal
+from callwright.domain.states import LIVE, CallState, Signal
 from callwright.ports.carrier import CallHandle, CarrierCall, CarrierCallState
 
 _ASK_AGAIN_S = 6.0
@@ -39,6 +39,8 @@ async def apply_event(entry: Entry, event: CarrierEvent, longest_call_s: float) 
         detail=event.detail,
         **({"data": event.data} if event.data else {}),
     )
+    if fresh and event.leg is Leg.HUMAN and event.kind is CarrierEventKind.ENDED:
+        await human_left(entry)
     if not fresh or event.leg is not Leg.PERSON:
         return fresh
     known = _identity(entry.attempt, event.carrier_call_id, event.data)
@@ -117,6 +119,14 @@ async def ended(
         "duration_s": duration_s,
     }
     await entry.move(Signal.END, **facts)
+
+
+async def human_left(entry: Entry) -> None:
+    """The human who had taken over hung up: the person's leg is still ours to end."""
+    attempt = entry.attempt
+    if attempt.state in LIVE and attempt.end_reason is None:
+        await entry.set(end_reason=EndReason.COMPLETED, hang_up_by=HangUpBy.HUMAN)
+        await entry.timer(TimerKind.LONGEST_CALL, 0)
 
 
 async def _watch(entry: Entry) -> None:

@@ -36,6 +36,7 @@ class HangUpBy(StrEnum):
 
     PERSON = "person"
     AGENT = "agent"
+    HUMAN = "human"
     API = "api"
     CARRIER = "carrier"
     LIMIT = "limit"

@@ -16,6 +16,7 @@ from callwright.cli.demo_world import fixture, free_port
 from callwright.config import load
 from callwright.domain.agent import AgentDefinition, parse_agent
 from callwright.domain.attempt import Attempt
+from callwright.domain.events import CallEvent
 from callwright.domain.states import CallState
 from callwright.media.collector import spare_collector
 from callwright.media.server import WebServer
@@ -245,6 +246,16 @@ class Stage:
         deadline = time.monotonic() + within_s
         while not (await self.app.calls.search(crm_record=record_id))[0]:
             assert time.monotonic() < deadline, "no call was created"
+            await asyncio.sleep(0.02)
+
+    async def until_event(self, call_id: str, kind: str, *, within_s: float = 30.0, **data: Any) -> CallEvent:
+        """Wait for an event of a kind whose data has these values."""
+        deadline = time.monotonic() + within_s
+        while True:
+            for event in await self.app.calls.history(call_id):
+                if event.kind == kind and data.items() <= event.data.items():
+                    return event
+            assert time.monotonic() < deadline, f"no {kind}:\n{await self.story(call_id)}"
             await asyncio.sleep(0.02)
 
     async def kinds(self, call_id: str) -> list[str]:
