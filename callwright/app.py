@@ -31,7 +31,7 @@ from callwright.media.metrics import MediaMetrics
 from callwright.media.plane import MediaPlane
 from callwright.media.recording import RecordingStore
 from callwright.ports.clock import Clock, ShiftedClock, SystemClock
-from callwright.registry import IntegrationContext
+from callwright.registry import IntegrationContext, Role
 from callwright.storage.bus import Bus
 from callwright.storage.database import Database
 from callwright.storage.durable import DbosWorkflows
@@ -180,14 +180,11 @@ def _clock(configuration: Configuration) -> Clock:
     shift = configuration.settings.simulated_clock_shift_s
     if shift == 0:
         return SystemClock()
-    for name, (_, settings) in configuration.integrations.items():
-        for field, value in settings.model_dump().items():
-            outside = isinstance(value, str) and "://" in value and urlsplit(value).hostname not in _LOOPBACK
-            if outside:
-                problem = Problem(
-                    "SIMULATED_CLOCK_SHIFT_S",
-                    f"is set while {name}.{field} is not a loopback address.",
-                    "Remove it: real calls are placed by the real clock.",
-                )
-                raise ConfigurationError(problem)
+    for name, (spec, settings) in configuration.integrations.items():
+        addresses = [str(value) for value in settings.model_dump().values() if "://" in str(value)]
+        outside = [address for address in addresses if urlsplit(address).hostname not in _LOOPBACK]
+        if outside or (Role.CARRIER in spec.roles and not addresses):
+            what = f"is set while {name} is not on a loopback address."
+            remedy = "Remove it: real calls are placed by the real clock."
+            raise ConfigurationError(Problem("SIMULATED_CLOCK_SHIFT_S", what, remedy))
     return ShiftedClock(timedelta(seconds=shift))

@@ -230,7 +230,7 @@ class Dialer:
                 await entry.set(**known)
             await entry.cancel(TimerKind.RECONCILE)
             if entry.attempt.state in {CallState.PLACED, CallState.RINGING}:
-                await entry.timer(TimerKind.ASK, _FIRST_ASK_S)
+                await entry.timer(TimerKind.ASK, 0.0 if entry.attempt.hang_up_requested else _FIRST_ASK_S)
         return True
 
     async def _lose(self, attempt_id: str, detail: str) -> bool:

@@ -23,6 +23,7 @@ _LONGEST_APOLOGY_S = 12.0
 _HANG_UP_PAUSES_S = (0.3, 1.0, 2.0)
 _END_WAIT_S = 4.0
 _LOOK_EVERY_S = 0.1
+_HUNG_UP_WITHIN_S = 50.0
 
 
 class Farewell:
@@ -34,10 +35,12 @@ class Farewell:
         self._reconciler = reconciler
 
     async def note(self, attempt_id: str, reason: EndReason, by: HangUpBy, detail: str) -> None:
-        """Record why the call is about to end; the first reason stands."""
+        """Record why the call is about to end; the first reason stands. A timer hangs up if we do not come to it."""
         async with self._ledger.open(attempt_id, "conversation") as entry:
             if entry.attempt.state in LIVE and entry.attempt.end_reason is None:
                 await entry.set(end_reason=reason, hang_up_by=by, end_detail=detail)
+            if entry.attempt.state in LIVE:
+                await entry.timer(TimerKind.LONGEST_CALL, _HUNG_UP_WITHIN_S)
 
     async def apologise(self, attempt: Attempt, agent: AgentDefinition) -> bool:
         """Speak the apology with the carrier's voice, and wait until it was heard; False when that is not to be had."""
