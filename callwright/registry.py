@@ -30,7 +30,8 @@ class Role(StrEnum):
 
 class IntegrationSettings(BaseModel):
     """Base of an integration's settings: frozen; every field has its environment name as validation_alias,
-    a description, and SecretStr where it must never be shown."""
+    a description, and SecretStr where it must never be shown.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=False)
 

@@ -90,7 +90,7 @@ class Agent(WSListener):
             self.ear.hear(chunk)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._platform.clock.mouths.discard(self._mouth)  # type: ignore[arg-type]
+        self._platform.clock.mouths.discard(self._mouth)  # type: ignore[arg-type]  # discarding None is harmless
 
 
 class Platform:

@@ -35,7 +35,7 @@ class _Session(ElevenLabsSession):
     """The platform's session, whose opening message needs no agent definition here."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(AgentTicket(None, datetime.now(UTC), {"signed_url": url}), None)  # type: ignore[arg-type]
+        super().__init__(AgentTicket(None, datetime.now(UTC), {"signed_url": url}), None)  # type: ignore[arg-type]  # no agent is needed
 
     def opening(self) -> tuple[bytes, ...]:
         return (b'{"type":"conversation_initiation_client_data","dynamic_variables":{}}',)

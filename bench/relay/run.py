@@ -24,11 +24,12 @@ class Process:
     """A Python module in a process of its own, pinned to a core; speaks lines of JSON."""
 
     def __init__(self, core: int | None, *arguments: str) -> None:
-        pin = (lambda: os.sched_setaffinity(0, {core})) if core is not None else None
         command = [sys.executable, "-m", *arguments]
         self._child = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=pin
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        if core is not None:
+            os.sched_setaffinity(self._child.pid, {core})
         self.pid = self._child.pid
 
     def __enter__(self) -> Self:
@@ -256,7 +257,8 @@ def show(results: dict[str, Any]) -> str:
         steady.append([
             run["relay"], str(run["calls"]), f"{run['cpu_ms_per_call_second']:.2f}",
             f"{run['cpu_ms_per_call_second'] / bare['cpu_ms_per_call_second']:.2f}",
-            f"{person['added_p50']:.2f}", f"{person['added_p99']:.2f}", f"{agent['added_p50']:.2f}", f"{agent['added_p99']:.2f}",
+            f"{person['added_p50']:.2f}", f"{person['added_p99']:.2f}",
+            f"{agent['added_p50']:.2f}", f"{agent['added_p99']:.2f}",
             f"{person['gap_p99']:.1f}", f"{run['rss_kb_per_call']:.0f}", str(person["missing"] + agent["missing"]),
         ])  # fmt: skip
     parts = [table(steady)] if results["steady"] else []

@@ -146,7 +146,8 @@ AgentEvent = (
 
 class AgentProtocol(Protocol):
     """One conversation's wire protocol, without I/O. We are the websocket's client; messages are text frames
-    unless `text_frames` is False."""
+    unless `text_frames` is False.
+    """
 
     text_frames: bool
 

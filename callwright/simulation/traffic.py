@@ -12,7 +12,8 @@ _KEPT = 20_000
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One request or message. `direction` is `in` (our adapter sent it) or `out` (the simulator did);
-    `kind` is `http`, `ws`, or `webhook`; `name` an operation such as `POST /calls/1/calls` or a message type."""
+    `kind` is `http`, `ws`, or `webhook`; `name` an operation such as `POST /calls/1/calls` or a message type.
+    """
 
     direction: str
     kind: str

@@ -1,7 +1,9 @@
 """Sockets that are refused, and that a refusal touches nothing else."""
 
 import asyncio
+from base64 import b64encode
 from contextlib import suppress
+from hashlib import sha1
 
 import pytest
 from picows import WSInvalidStatusError, WSMsgType, ws_connect
@@ -197,9 +199,6 @@ async def test_a_cancelled_opening_starts_no_conversation() -> None:
     got = bytearray()
 
     async def handshake(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from base64 import b64encode  # noqa: PLC0415  only this far end answers by hand
-        from hashlib import sha1  # noqa: PLC0415
-
         head = await reader.readuntil(b"\r\n\r\n")
         key = next(
             line.split(b": ")[1]
@@ -207,7 +206,7 @@ async def test_a_cancelled_opening_starts_no_conversation() -> None:
             if line.lower().startswith(b"sec-websocket-key")
         )
         await held.wait()
-        accept = b64encode(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())  # noqa: S324  RFC 6455
+        accept = b64encode(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())  # noqa: S324  RFC 6455 asks for SHA-1
         writer.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
