@@ -41,7 +41,8 @@ class Season:
             with self._databases.fresh(database) as url:
                 try:
                     await play(scene, url)
-                except (TimeoutError, OSError, ExceptionGroup) as error:  # one broken scene does not end the run
+                except (TimeoutError, OSError, ExceptionGroup) as error:
+                    # one broken scene does not end the run
                     scene.failures.append(f"{type(error).__name__}: {error}")
         self.families.setdefault(f"{family}\n{database}", []).append(scene)
         self._tell(scene)
