@@ -63,14 +63,14 @@ class LiveCalls:
         return attempt_id in self._running
 
     async def look(self) -> None:
-        """Start a conversation for every answered call that is ours and has none."""
+        """Start a conversation for every answered call that is ours and has none, unless it is about to end."""
         if self._stopping:
             return
         ledger, process_id = self._tools.ledger, self._tools.process_id
         async with ledger.database.read() as conn:
             answered = await attempts.in_states(conn, [CallState.ANSWERED], owner=process_id, limit=_BATCH)
         for attempt in answered:
-            if attempt.id in self._running:
+            if attempt.id in self._running or attempt.end_reason is not None:
                 continue
             conversation = Conversation(self._tools, attempt, await self._tools.agents.of(attempt))
             task = asyncio.create_task(conversation.run(), name=f"conversation {attempt.id}")

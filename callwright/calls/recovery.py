@@ -27,8 +27,9 @@ log = structlog.get_logger(__name__)
 _DEAD_AFTER = timedelta(seconds=10)
 _BATCH = 500
 _AT_ONCE = 32
+_DIED = "the process that held the call died"
 _REJOIN_WITHIN = timedelta(seconds=15)
-_OWNED = (CallState.DIALING, CallState.PLACED, CallState.RINGING, CallState.ANSWERED, CallState.TALKING)
+_OWNED = (CallState.DIALING, CallState.UNKNOWN, *LIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,28 +156,35 @@ class Recovery:
                 return
             await entry.set(owner=self._process.id)
             await entry.note("taken_over", previous=attempt.owner or "nobody")
-            if entry.attempt.state is CallState.DIALING:
+            if entry.attempt.state in {CallState.DIALING, CallState.UNKNOWN}:
                 await entry.move(Signal.LOSE)
                 await entry.timer(TimerKind.RECONCILE, 0)
             elif entry.attempt.state in {CallState.PLACED, CallState.RINGING}:
                 await entry.timer(TimerKind.ASK, 0)
+            leaves, untold = self._has_to_leave(entry.attempt), entry.attempt.end_reason is None
+            if leaves and untold:
+                # With the owner, lest a conversation starts beside the farewell.
+                await entry.set(end_reason=EndReason.MEDIA_FAILED, hang_up_by=HangUpBy.US, end_detail=_DIED)
             current = entry.attempt
-        talking = current.state in {CallState.ANSWERED, CallState.TALKING}
-        if talking and not current.carrier_data.get(HANDED_OVER) and not self._can_rejoin(current):
-            await self._send_off(current)
+        if leaves:
+            await self._send_off(current, apologise=untold)
+
+    def _has_to_leave(self, attempt: Attempt) -> bool:
+        """The person is on the line, with neither a conversation that could go on nor a human."""
+        on_line = attempt.state in {CallState.ANSWERED, CallState.TALKING}
+        return on_line and not attempt.carrier_data.get(HANDED_OVER) and not self._can_rejoin(attempt)
 
     def _can_rejoin(self, attempt: Attempt) -> bool:
         """A person who answered just now and was not spoken to yet: the conversation simply starts."""
-        if attempt.state is not CallState.ANSWERED or attempt.answered_at is None:
+        fresh = attempt.state is CallState.ANSWERED and attempt.end_reason is None
+        if not fresh or attempt.answered_at is None:
             return False
         return self._ledger.clock.now() - attempt.answered_at < _REJOIN_WITHIN
 
-    async def _send_off(self, attempt: Attempt) -> None:
-        """The conversation died with its process: apologise to the person and hang up."""
+    async def _send_off(self, attempt: Attempt, *, apologise: bool) -> None:
+        """The conversation died with its process: apologise to the person, once, and hang up."""
         agent = await self._agents.of(attempt)
-        detail = "the process that held the call died"
-        if attempt.end_reason is None:
-            await self._farewell.note(attempt.id, EndReason.MEDIA_FAILED, HangUpBy.US, detail)
+        if apologise:
             await self._farewell.apologise(attempt, agent)
         await self._farewell.hang_up(attempt, agent, HangUpCause.NORMAL)
         current = await self._ledger.get(attempt.id)

@@ -171,8 +171,8 @@ class Sweeper:
         for workflow_id in [name for name in wanted if name not in self._started][
             : room - len(self._started)
         ]:
-            self._started.add(workflow_id)
             await self._workflows.start(DIAL, workflow_id, wanted[workflow_id])
+            self._started.add(workflow_id)
 
     async def _start_finish(self, attempt_id: str) -> None:
         attempt = await self._ledger.get(attempt_id)

@@ -91,6 +91,8 @@ class _Middleware:
             await self._app(scope, receive, send)
             return
         body = await _read_body(receive)
+        if body is None:
+            return
         name = f"{scope['method']} {scope['path']}"
         fault = None if scope["path"].startswith("/__admin") else self._faults.draw(name, *_HTTP_FAULTS)
         answer = _Answer()
@@ -164,10 +166,13 @@ class _Answer:
             await send(message)
 
 
-async def _read_body(receive: Receive) -> bytes:
+async def _read_body(receive: Receive) -> bytes | None:
+    """The whole body; None when the client went before it had sent all of it."""
     body: bytes = b""
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
         if len(body) > _LARGEST_BODY:
             raise ValueError("a request of more than 8 MiB")
