@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from callwright.domain.audio import AudioFormat
 from callwright.media.counts import AudioCounts
+from callwright.media.pacer import NEVER
 from callwright.media.playout import FRAME_S, CarrierWriter, Playout
 
 
@@ -25,8 +26,9 @@ class AheadPlayout(Playout):
         queue_s: float,
         counts: AudioCounts,
         on_spoken: Callable[[], None],
+        monotonic: Callable[[], float],
     ) -> None:
-        super().__init__(audio, queue_s, counts, on_spoken)
+        super().__init__(audio, queue_s, counts, on_spoken, monotonic)
         self._play_end = 0.0
         self._sent_bytes = 0
         self._mark = 0
@@ -45,16 +47,16 @@ class AheadPlayout(Playout):
             self._waiting += futures
         self._marks.clear()
 
-    def push(self, chunk: bytes, now: float) -> None:
+    def push(self, chunk: bytes) -> None:
         """Send at once while the carrier's buffer is low."""
+        now = self._monotonic()
         self._store(chunk)
         if self._play_end - now < self._REFILL_S:
             self.tick(now)
 
     def inbound(self, now: float) -> None:
         """A good moment to refill."""
-        if now >= self.deadline:
-            self.tick(now)
+        self.tick(now)
 
     def tick(self, now: float) -> None:
         """Refill the carrier's buffer, finish the last torn frame, and tell who waits for the end."""
@@ -66,17 +68,17 @@ class AheadPlayout(Playout):
             self._send(now, max(lead, 0.0))
         lead = self._play_end - now
         if self._queue.size >= self._frame_bytes:
-            self.deadline = max(self._play_end - self._REFILL_S, now + FRAME_S / 2)
+            deadline = max(self._play_end - self._REFILL_S, now + FRAME_S / 2)
         elif self._queue.size:
-            self.deadline = max(self._play_end - self._TAIL_S, now + FRAME_S / 2)
+            deadline = max(self._play_end - self._TAIL_S, now + FRAME_S / 2)
         elif self._waiting:
-            self._settle(writer, now)
+            deadline = self._settle(writer, now)
         elif self._marks and now < self._play_end + self._MARK_LIMIT_S:
-            self.deadline = self._play_end + self._MARK_LIMIT_S
-        elif self._marks:
-            self.release()
+            deadline = self._play_end + self._MARK_LIMIT_S
         else:
-            self.deadline = float("inf")
+            self.release()
+            deadline = NEVER
+        self.wants_at = self._deadlines[self._slot] = deadline
 
     def interrupt(self, now: float) -> float:
         """Drop the queue and what the carrier has not played yet."""
@@ -138,15 +140,14 @@ class AheadPlayout(Playout):
         if self.tap is not None:
             self.tap.agent(piece, start)
 
-    def _settle(self, writer: CarrierWriter, now: float) -> None:
-        """All has been sent: hand the waiting over to a mark, or watch the clock."""
+    def _settle(self, writer: CarrierWriter, now: float) -> float:
+        """All has been sent: hand the waiting over to a mark, or watch the clock; answers when to look again."""
         self._mark += 1
         name = f"callwright-{self._mark}"
         if writer.send_mark(name):
             self._marks[name], self._waiting = self._waiting, []
-            self.deadline = self._play_end + self._MARK_LIMIT_S
-        elif now >= self._play_end:
-            self.release()
-            self.deadline = float("inf")
-        else:
-            self.deadline = self._play_end
+            return self._play_end + self._MARK_LIMIT_S
+        if now < self._play_end:
+            return self._play_end
+        self.release()
+        return NEVER

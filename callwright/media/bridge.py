@@ -74,6 +74,7 @@ class Bridge:
         self.times = BridgeTimes()
         self._context = context
         self._monotonic = context.monotonic
+        self._pacer = context.pacer
         self._observer = observer
         self._agent = agent
         self._recording = recording
@@ -149,7 +150,7 @@ class Bridge:
         playout = self._playout_for(leg, audio)
         self._wire()
         playout.attach(leg, now)
-        self._context.pacer.add(playout)
+        self._pacer.add(playout)
         self._joined.set()
         leg.attach(self)
 
@@ -221,9 +222,17 @@ class Bridge:
             self._to_agent(self._up(payload))
         if self._recording is not None:
             self._recording.person(payload, now)
-        if not counts.heard % LISTEN_EVERY and self._is_loud(payload):
-            self._person_loud_at = now
-        self._playout.inbound(now)  # type: ignore[union-attr]  # both exist once a carrier joined
+        playout = self._playout
+        assert playout is not None, "there is one since the carrier joined"
+        if not counts.heard % LISTEN_EVERY:
+            playout.follow(now)
+            if self._is_loud(payload):
+                self._person_loud_at = now
+        if now >= playout.wants_at:
+            playout.inbound(now)
+        pacer = self._pacer
+        if now >= pacer.next_at:
+            pacer.hasten(now)
 
     def carrier_event(self, event: MediaEvent) -> None:
         """A key, a mark, or the stream's end."""
@@ -254,9 +263,7 @@ class Bridge:
         """A piece of the agent's speech, to be played or held."""
         playout = self._playout
         if self._flowing and playout is not None:
-            if self._down is not None:
-                payload = self._down(payload)
-            playout.push(payload, self._monotonic())
+            playout.push(payload if self._down is None else self._down(payload))
         else:
             self.times.first_agent_audio = self.times.first_agent_audio or self._monotonic()
             self._early.add(payload)
@@ -294,6 +301,7 @@ class Bridge:
             self._context.limits.queued_agent_s,
             self.counts,
             self._first_frame,
+            self._monotonic,
         )
         playout.tap = self._recording
         return playout
@@ -315,6 +323,10 @@ class Bridge:
             self._up = converter_between(playout.format, ready.input)
             self._down = converter_between(ready.output, playout.format)
         self._flowing = True
+        if self._down is None:
+            self._agent.give_audio_to(playout.push)
+        else:
+            self._agent.give_audio_to(self.agent_audio)
         for payload in self._early.take():
             self.agent_audio(payload)
         while self._held_person:
@@ -326,7 +338,7 @@ class Bridge:
         leg.detach()
         leg.close(WSCloseCode.OK, reason)
         if self._playout is not None:
-            self._context.pacer.remove(self._playout)
+            self._pacer.remove(self._playout)
             self._playout.detach()
             self._playout.limit_queue(self._playout.queued_ms / 1000 + self._context.limits.held_agent_s)
 

@@ -1,123 +1,139 @@
-"""One timer for all calls: a wheel of 5 ms slots that only acts where inbound frames did not."""
+"""One clock for all calls, which only acts where frames that should have arrived did not."""
 
 import asyncio
 import logging
+from array import array
 from collections.abc import Callable
 from typing import Protocol
 
 from callwright.media.metrics import MediaMetrics
 
 TICK_S = 0.005
-"""Resolution of the wheel."""
+"""How often deadlines are looked at."""
 
-_TICKS_PER_S = 200
-_SLOTS = 16
+NEVER = float("inf")
+
+_LONG_TICKS = 4
+_LIVELY = 2
+_LATE_S = 0.003
 _STALL_S = 0.05
 
 logger = logging.getLogger(__name__)
 
 
 class Paced(Protocol):
-    """Something with a next moment at which it has to act, in seconds of the pacer's clock."""
+    """Something with a next moment at which it has to act."""
 
-    deadline: float
+    def place(self, deadlines: "array[float]", slot: int) -> None:
+        """Keep the deadline (seconds of the pacer's clock) in this place from now on."""
+        ...
 
     def tick(self, now: float) -> None:
-        """Act, and move `deadline` on."""
+        """The deadline passed, or will within half a tick: act, and set the next."""
         ...
 
 
-class _Entry:
-    """A place on the wheel; `paced` is None once it left."""
-
-    __slots__ = ("paced",)
-
-    def __init__(self, paced: Paced) -> None:
-        self.paced: Paced | None = paced
-
-
 class Pacer:
-    """Calls `tick` of everything that is due. The timer runs only while something is on the wheel.
+    """Calls `tick` of everything that is due.
 
-    Deadlines may move on freely in between: an entry is looked at when its old deadline comes, and put where
-    its new one is. A call whose frames leave on arrival therefore costs one look per frame.
+    The deadlines of all calls lie in one array, so that a frame that leaves on arrival costs no more than moving its
+    deadline, and the least of hundreds is found in microseconds. Arriving frames are moments to look, too: whoever
+    handles them calls `hasten` from `next_at` on, and where there are enough of them the timer, whose wake-ups cost
+    more than a frame, fires every 20 ms only. It runs while there is something to pace.
     """
 
-    def __init__(self, monotonic: Callable[[], float], metrics: MediaMetrics) -> None:
+    def __init__(self, monotonic: Callable[[], float], metrics: MediaMetrics, capacity: int = 4096) -> None:
         self._monotonic = monotonic
         self._metrics = metrics
-        self._wheel: list[list[_Entry]] = [[] for _ in range(_SLOTS)]
-        self._entries: dict[int, _Entry] = {}
-        self._slot = 0
+        self._deadlines = array("d", [NEVER]) * capacity
+        self._paced: list[Paced | None] = []
+        self._free: list[int] = []
+        self._slots: dict[int, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._expected = 0.0
+        self._hastened = 0
+        self.next_at = NEVER
         self.longest_lag_s = 0.0
 
     def add(self, paced: Paced) -> None:
-        """Put something on the wheel; adding it twice does nothing."""
-        if id(paced) in self._entries:
+        """Start to look after something; adding it twice does nothing. Raises RuntimeError beyond the capacity."""
+        if id(paced) in self._slots:
             return
+        if self._free:
+            slot = self._free.pop()
+            self._paced[slot] = paced
+        elif len(self._paced) < len(self._deadlines):
+            slot = len(self._paced)
+            self._paced.append(paced)
+        else:
+            raise RuntimeError(f"the pacer has room for {len(self._deadlines)} calls")
+        self._slots[id(paced)] = slot
+        paced.place(self._deadlines, slot)
         if self._timer is None:
             now = self._monotonic()
-            self._slot = int(now / TICK_S)
-            self._arm(now)
-        entry = self._entries[id(paced)] = _Entry(paced)
-        self._wheel[(self._slot + 1) % _SLOTS].append(entry)
+            self.next_at = now + TICK_S
+            self._arm(now, 1)
 
     def remove(self, paced: Paced) -> None:
-        """Take something off the wheel; no error when it is not there."""
-        entry = self._entries.pop(id(paced), None)
-        if entry is not None:
-            entry.paced = None
+        """Forget something; no error when it is not there."""
+        slot = self._slots.pop(id(paced), None)
+        if slot is not None:
+            paced.place(array("d", [NEVER]), 0)
+            self._deadlines[slot] = NEVER
+            self._paced[slot] = None
+            self._free.append(slot)
 
     def close(self) -> None:
         """Stop the timer and forget everything."""
+        for paced in list(self._paced):
+            if paced is not None:
+                self.remove(paced)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._entries.clear()
-        self._wheel = [[] for _ in range(_SLOTS)]
+        self.next_at = NEVER
 
     def take_lag(self) -> float:
         """Longest lag in seconds since the last time it was taken."""
         lag, self.longest_lag_s = self.longest_lag_s, 0.0
         return lag
 
+    def hasten(self, now: float) -> None:
+        """A frame arrived: look now, or when we are late, after the frames that wait in the other sockets.
+
+        They may be the very ones that are missing.
+        """
+        self._hastened += 1
+        if now - self.next_at < _LATE_S:
+            self.run(now)
+        else:
+            self.next_at = NEVER
+            asyncio.get_running_loop().call_soon(self._run_late)
+
     def run(self, now: float) -> None:
-        """Act for every slot up to `now`; the timer calls this."""
-        current = int(now / TICK_S)
-        first = max(self._slot + 1, current - _SLOTS + 1)
-        self._slot = current
+        """Act for everything that is due at `now`."""
+        self.next_at = now + TICK_S
         limit = now + TICK_S / 2
-        furthest = now + (_SLOTS - 2) * TICK_S
-        wheel = self._wheel
-        for number in range(first, current + 1):
-            slot = wheel[number % _SLOTS]
-            if not slot:
+        deadlines = self._deadlines[: len(self._paced)]
+        if not deadlines or min(deadlines) > limit:
+            return
+        for slot in [slot for slot, deadline in enumerate(deadlines) if deadline <= limit]:
+            paced = self._paced[slot]
+            if paced is None:
                 continue
-            wheel[number % _SLOTS] = []
-            for entry in slot:
-                paced = entry.paced
-                if paced is None:
-                    continue
-                if paced.deadline <= limit:
-                    self._tick(paced, now)
-                if paced.deadline < furthest:
-                    number_due = int(paced.deadline * _TICKS_PER_S + 0.5)
-                    wheel[(number_due if number_due > current else current + 1) % _SLOTS].append(entry)
-                else:
-                    wheel[(current + _SLOTS - 1) % _SLOTS].append(entry)
+            try:
+                paced.tick(now)
+            except Exception:
+                # Supervision point: a fault in one call must not stop the clock of the others.
+                logger.exception("Pacing of a call failed; it is not paced any more")
+                self.remove(paced)
 
-    def _tick(self, paced: Paced, now: float) -> None:
-        try:
-            paced.tick(now)
-        except Exception:
-            # Supervision point: a fault in one call must not stop the clock of the others.
-            logger.exception("Pacing of a call failed; it is taken off the clock")
-            self.remove(paced)
+    def _run_late(self) -> None:
+        if self._timer is not None:
+            self.run(self._monotonic())
 
-    def _arm(self, now: float) -> None:
-        delay = max((int(now / TICK_S) + 1) * TICK_S - now, 0.001)
+    def _arm(self, now: float, ticks: int) -> None:
+        delay = ticks * TICK_S
         self._expected = now + delay
         self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
@@ -128,8 +144,11 @@ class Pacer:
             self.longest_lag_s = lag
             if lag > _STALL_S:
                 self._metrics.stalls.inc()
-        self.run(now)
-        if self._entries:
-            self._arm(now)
+        if now >= self.next_at:
+            self.run(now)
+        lively, self._hastened = self._hastened >= _LIVELY, 0
+        if self._slots:
+            self._arm(now, _LONG_TICKS if lively else 1)
         else:
             self._timer = None
+            self.next_at = NEVER

@@ -99,7 +99,7 @@ class MediaPlane:
     ) -> None:
         self.limits = limits or MediaLimits()
         self.metrics = metrics or MediaMetrics()
-        self.pacer = Pacer(clock.monotonic, self.metrics)
+        self.pacer = Pacer(clock.monotonic, self.metrics, self.limits.carrier_sockets)
         self._carriers = carriers
         self._context = BridgeContext(
             clock.monotonic, self.pacer, self.limits, self.metrics, self._bridge_closed

@@ -1,6 +1,7 @@
 """What the two ways of sending the agent's audio to the carrier share: the queue, and who waits for its end."""
 
 import asyncio
+from array import array
 from collections.abc import Callable
 from typing import Protocol
 
@@ -8,6 +9,7 @@ from callwright.domain.audio import FRAME_MS, AudioFormat
 from callwright.media.audio_queue import AudioQueue
 from callwright.media.counts import AudioCounts
 from callwright.media.loudness import silence_test, sound_test
+from callwright.media.pacer import NEVER
 
 FRAME_S = FRAME_MS / 1000
 LISTEN_EVERY = 5
@@ -51,7 +53,8 @@ class PlayedTap(Protocol):
 class Playout:
     """The queue of one call and what both kinds of schedule share.
 
-    `deadline` is for the pacer; `spoken_at` is when agent audio last left, `loud_at` when it was last not silent.
+    From `wants_at` on an arriving frame of the person is a reason to send. `spoken_at`
+    is when agent audio last left, `loud_at` when it was last not silent.
     """
 
     def __init__(
@@ -60,9 +63,11 @@ class Playout:
         queue_s: float,
         counts: AudioCounts,
         on_spoken: Callable[[], None],
+        monotonic: Callable[[], float],
     ) -> None:
         self.format = audio
-        self.deadline = float("inf")
+        self.wants_at = NEVER
+        self._deadlines, self._slot = array("d", [NEVER]), 0
         self.tap: PlayedTap | None = None
         self.spoken_at = self.loud_at = float("-inf")
         self._queue = AudioQueue(int(queue_s * audio.bytes_per_second))
@@ -70,6 +75,7 @@ class Playout:
         self._counts = counts
         self._is_silent = silence_test(audio)
         self._is_loud = sound_test(audio)
+        self._monotonic = monotonic
         self._on_spoken: Callable[[], None] | None = on_spoken
         self._writer: CarrierWriter | None = None
         self._write: Callable[[bytes], None] = _write_nothing
@@ -80,6 +86,11 @@ class Playout:
         """Milliseconds of agent audio that have not left yet."""
         return self.format.ms_for_bytes(self._queue.size)
 
+    def place(self, deadlines: "array[float]", slot: int) -> None:
+        """Keep the deadline here from now on; the pacer looks at it."""
+        deadlines[slot] = self._deadlines[self._slot]
+        self._deadlines, self._slot = deadlines, slot
+
     def attach(self, writer: CarrierWriter, now: float) -> None:
         """Send to this socket from `now` on."""
         self._writer, self._write = writer, writer.audio_writer()
@@ -87,19 +98,22 @@ class Playout:
     def detach(self) -> None:
         """Send nothing until the next `attach`; audio is kept."""
         self._writer, self._write = None, _write_nothing
-        self.deadline = float("inf")
+        self._deadlines[self._slot] = self.wants_at = NEVER
 
     def limit_queue(self, seconds: float) -> None:
         """Keep at most this much audio from now on."""
         self._queue.limit = int(seconds * self.format.bytes_per_second)
 
-    def push(self, chunk: bytes, now: float) -> None:
+    def push(self, chunk: bytes) -> None:
         """Take agent audio of any length in the carrier's format."""
         raise NotImplementedError
 
     def inbound(self, now: float) -> None:
-        """A frame of the person arrived, which is the carrier's clock and a good moment to send."""
+        """A frame of the person arrived, not before `wants_at`."""
         raise NotImplementedError
+
+    def follow(self, now: float) -> None:
+        """One frame in five of the person, for a playout that keeps to the carrier's clock."""
 
     def tick(self, now: float) -> None:
         """The deadline passed."""

@@ -30,9 +30,14 @@ class SteadyPlayout(Playout):
     """
 
     def __init__(
-        self, audio: AudioFormat, queue_s: float, counts: AudioCounts, on_spoken: Callable[[], None]
+        self,
+        audio: AudioFormat,
+        queue_s: float,
+        counts: AudioCounts,
+        on_spoken: Callable[[], None],
+        monotonic: Callable[[], float],
     ) -> None:
-        super().__init__(audio, queue_s, counts, on_spoken)
+        super().__init__(audio, queue_s, counts, on_spoken, monotonic)
         self._silence = audio.silence(audio.frame_bytes)
         self._due = 0.0
         self._follows = False
@@ -52,12 +57,15 @@ class SteadyPlayout(Playout):
         self._restart_window()
         self._next(now)
 
-    def push(self, chunk: bytes, now: float) -> None:
+    def push(self, chunk: bytes) -> None:
         """Live audio leaves at once where the schedule allows it, all else when it is due."""
+        now = self._monotonic()
         self._window_bytes += len(chunk)
         if self._queue.size or self._due - now > _EARLY_S or self._writer is None:
             self._store(chunk)
             self._stored_at = now
+            if self._writer is not None and self._queue.size >= self._frame_bytes:
+                self.wants_at = self._due - _INBOUND_S
         elif len(chunk) == self._frame_bytes:
             self._window_low = 0
             self._speak(chunk, now)
@@ -68,17 +76,17 @@ class SteadyPlayout(Playout):
                 self._next(now)
 
     def inbound(self, now: float) -> None:
-        """Send what is due, and move the schedule's phase towards the carrier's by a tenth of the difference."""
+        """Send what is due; live speech has until the deadline before silence takes its place."""
+        self._next(now)
+
+    def follow(self, now: float) -> None:
+        """Move the schedule's phase towards the carrier's by a third of the difference."""
         ahead = self._due - now
         if self._follows:
-            self._due -= ((ahead + _HALF_S) % FRAME_S - _HALF_S) * 0.1
+            self._due -= ((ahead + _HALF_S) % FRAME_S - _HALF_S) * 0.3
         else:
             self._due -= ahead % FRAME_S - FRAME_S
             self._follows = True
-        if ahead <= _INBOUND_S and (
-            self._queue.size >= self._frame_bytes or not self._speaking or now >= self.deadline
-        ):
-            self._next(now)
 
     def tick(self, now: float) -> None:
         """The inbound frame that should have come is missing."""
@@ -140,9 +148,11 @@ class SteadyPlayout(Playout):
         self._speaking = True
         self.spoken_at = now
         self._due = due
-        due += _GRACE_S
+        deadline = due + _GRACE_S
         latest = now + _SPEECH_GAP_S
-        self.deadline = due if due < latest else latest  # noqa: FURB136  min() is a call on every frame
+        deadline = min(deadline, latest)
+        self._deadlines[self._slot] = deadline
+        self.wants_at = deadline if self._queue.size < self._frame_bytes else due - _INBOUND_S
 
     def _fill(self, now: float) -> None:
         if self._writer.paused:  # type: ignore[union-attr]  # callers made sure that there is one
@@ -156,7 +166,8 @@ class SteadyPlayout(Playout):
         self._restart_window()
         self._due = self._due + FRAME_S if now - self._due <= _LATE_S else self._restart(now)
         self._speaking = False
-        self.deadline = min(self._due + _GRACE_S, now + _SILENCE_GAP_S)
+        self._deadlines[self._slot] = min(self._due + _GRACE_S, now + _SILENCE_GAP_S)
+        self.wants_at = self._due - _INBOUND_S
         if self._waiting and not self._queue.size:
             self.release()
 

@@ -12,7 +12,7 @@ from callwright.domain.audio import PCM_16K
 from callwright.media.counts import AudioCounts
 from callwright.media.metrics import MediaMetrics
 from callwright.media.pacer import TICK_S, Pacer
-from callwright.media.playout import FRAME_S, Playout
+from callwright.media.playout import FRAME_S, LISTEN_EVERY, Playout
 
 FRAME = PCM_16K.frame_bytes
 SILENCE = bytes(FRAME)
@@ -73,7 +73,7 @@ class Stage:
         self.counts = AudioCounts()
         self.first_frames = 0
         self.pacer = Pacer(lambda: self.now, MediaMetrics(CollectorRegistry()))
-        self.playout = kind(PCM_16K, 60.0, self.counts, self._first)
+        self.playout = kind(PCM_16K, 60.0, self.counts, self._first, lambda: self.now)
         self.writer = Writer(lambda: self.now, marks)
         self.arrived: dict[int, float] = {}
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -96,7 +96,7 @@ class Stage:
         dice = random.Random(3)
         for index in range(int(seconds / every)):
             at = phase + index * every + (dice.uniform(-jitter, jitter) if jitter else 0.0)
-            self.at(max(at, 0.0), lambda: self.playout.inbound(self.now))
+            self.at(max(at, 0.0), lambda fifth=index % LISTEN_EVERY == 0: self._person(fifth))  # type: ignore[misc]  # a default binds the loop's variable
 
     def say(self, at: float, *frames: bytes) -> None:
         """A chunk of agent audio arrives; speech in it is remembered with its time."""
@@ -105,7 +105,7 @@ class Stage:
             for frame in frames:
                 if frame.strip(b"\0"):
                     self.arrived.setdefault(number_of(frame), self.now)
-            self.playout.push(b"".join(frames), self.now)
+            self.playout.push(b"".join(frames))
 
         self.at(at, push)
 
@@ -135,6 +135,13 @@ class Stage:
             for at, number in self.writer.spoken
             if self.arrived[number] >= _START + since
         ]
+
+    def _person(self, fifth: bool) -> None:
+        """What a bridge does for the playout when a frame of the person arrives."""
+        if fifth:
+            self.playout.follow(self.now)
+        if self.now >= self.playout.wants_at:
+            self.playout.inbound(self.now)
 
     def _first(self) -> None:
         self.first_frames += 1

@@ -103,7 +103,7 @@ async def test_interruption_takes_back_what_was_not_heard(stage: Stage) -> None:
 async def test_a_torn_end_is_filled_when_nothing_more_comes(stage: Stage) -> None:
     stage.join()
     stage.say(0.0, speech(1))
-    stage.at(0.01, lambda: stage.playout.push(speech(2)[: FRAME // 2], stage.now))
+    stage.at(0.01, lambda: stage.playout.push(speech(2)[: FRAME // 2]))
     stage.run(1.0)
     assert b"".join(payload for _, payload in stage.writer.sent) == (
         speech(1) + speech(2)[: FRAME // 2] + bytes(FRAME // 2)

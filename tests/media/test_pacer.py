@@ -2,6 +2,7 @@
 
 import logging
 import random
+from array import array
 from dataclasses import dataclass, field
 
 import pytest
@@ -15,10 +16,27 @@ from callwright.media.pacer import TICK_S, Pacer
 class Ticking:
     """Acts every `every` seconds."""
 
-    deadline: float
+    first: float
     every: float = 0.02
     at: list[float] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
+    _deadlines: "array[float]" = field(default_factory=lambda: array("d", [0.0]))
+    _slot: int = 0
+
+    def __post_init__(self) -> None:
+        self.deadline = self.first
+
+    @property
+    def deadline(self) -> float:
+        return self._deadlines[self._slot]
+
+    @deadline.setter
+    def deadline(self, value: float) -> None:
+        self._deadlines[self._slot] = value
+
+    def place(self, deadlines: "array[float]", slot: int) -> None:
+        deadlines[slot] = self.deadline
+        self._deadlines, self._slot = deadlines, slot
 
     def tick(self, now: float) -> None:
         self.at.append(now)
@@ -128,4 +146,19 @@ async def test_after_a_stall_each_call_acts_once(pacer: Pacer, time: Time) -> No
     time.now += 0.5
     pacer.run(time.now)
     assert len(call.at) == seen + 1
+    pacer.close()
+
+
+async def test_slots_are_used_again_and_bounded(time: Time) -> None:
+    pacer = Pacer(time, MediaMetrics(CollectorRegistry()), capacity=2)
+    first, second, third = Ticking(50.0), Ticking(50.0), Ticking(50.0)
+    pacer.add(first)
+    pacer.add(second)
+    with pytest.raises(RuntimeError):
+        pacer.add(third)
+    pacer.remove(first)
+    pacer.add(third)
+    turn(pacer, time, 0.1)
+    assert first.at == []
+    assert len(third.at) == len(second.at) > 0
     pacer.close()

@@ -189,9 +189,7 @@ async def test_chunks_of_any_length_arrive_in_order(stage: Stage, chunk_ms: int)
     size = FRAME * chunk_ms // 20
     for index in range(0, len(audio), size):
         chunk = audio[index : index + size]
-        stage.at(
-            1.0 + index / size * chunk_ms / 1000, lambda chunk=chunk: stage.playout.push(chunk, stage.now)
-        )  # type: ignore[misc]  # a default binds the loop's variable
+        stage.at(1.0 + index / size * chunk_ms / 1000, lambda chunk=chunk: stage.playout.push(chunk))  # type: ignore[misc]  # a default binds the loop's variable
     stage.run(5.0)
     sent = b"".join(frame for _, frame in stage.writer.sent)
     assert sent.strip(b"\0").replace(bytes(FRAME // 2), b"") == audio.strip(b"\0")
@@ -227,7 +225,7 @@ async def test_a_slow_carrier_loses_its_own_frames_only(stage: Stage) -> None:
 
 async def test_the_queue_is_bounded(stage: Stage) -> None:
     stage.playout.limit_queue(1.0)
-    stage.playout.push(b"".join(speech(n) for n in range(80)), stage.now)
+    stage.playout.push(b"".join(speech(n) for n in range(80)))
     assert stage.playout.queued_ms == 1000
     assert stage.counts.dropped_queue_full == 30
 
