@@ -8,6 +8,7 @@ from callwright.media.counts import AudioCounts
 from callwright.media.playout import FRAME_S, LISTEN_EVERY, CarrierWriter, Playout
 
 _HALF_S = FRAME_S / 2
+_GAIN = 0.3
 _EARLY_S = 0.030
 _INBOUND_S = 0.008
 _GRACE_S = 0.004
@@ -40,7 +41,7 @@ class SteadyPlayout(Playout):
         super().__init__(audio, queue_s, counts, on_spoken, monotonic)
         self._silence = audio.silence(audio.frame_bytes)
         self._due = 0.0
-        self._follows = False
+        self._gain = 1.0
         self._speaking = False
         self._stored_at = 0.0
         self._window_left = _WINDOW
@@ -53,7 +54,7 @@ class SteadyPlayout(Playout):
         """Start with a frame at once."""
         super().attach(writer, now)
         self._due = now
-        self._follows = False
+        self._gain = 1.0
         self._restart_window()
         self._next(now)
 
@@ -62,16 +63,12 @@ class SteadyPlayout(Playout):
         now = self._monotonic()
         self._window_bytes += len(chunk)
         if self._queue.size or self._due - now > _EARLY_S or self._writer is None:
-            self._store(chunk)
-            self._stored_at = now
-            if self._writer is not None and self._queue.size >= self._frame_bytes:
-                self.wants_at = self._due - _INBOUND_S
+            self._keep(chunk, now)
         elif len(chunk) == self._frame_bytes:
             self._window_low = 0
             self._speak(chunk, now)
         else:
-            self._store(chunk)
-            self._stored_at = now
+            self._keep(chunk, now)
             if len(chunk) > self._frame_bytes:
                 self._next(now)
 
@@ -80,13 +77,9 @@ class SteadyPlayout(Playout):
         self._next(now)
 
     def follow(self, now: float) -> None:
-        """Move the schedule's phase towards the carrier's by a third of the difference."""
-        ahead = self._due - now
-        if self._follows:
-            self._due -= ((ahead + _HALF_S) % FRAME_S - _HALF_S) * 0.3
-        else:
-            self._due -= ahead % FRAME_S - FRAME_S
-            self._follows = True
+        """Move the schedule's phase towards the carrier's: the first time at once, then by a third."""
+        self._due -= ((self._due - now + _HALF_S) % FRAME_S - _HALF_S) * self._gain
+        self._gain = _GAIN
 
     def tick(self, now: float) -> None:
         """The inbound frame that should have come is missing."""
@@ -113,6 +106,17 @@ class SteadyPlayout(Playout):
         if not self._queue.size and now - self.spoken_at >= FRAME_S:
             self.release()
         return future
+
+    def _keep(self, chunk: bytes, now: float) -> None:
+        """Queue a chunk; where nothing waited it leaves as soon as the schedule allows it."""
+        alone = not self._queue.size
+        self._store(chunk)
+        self._stored_at = now
+        if self._writer is not None and self._queue.size >= self._frame_bytes:
+            if alone:
+                self.wants_at = self._deadlines[self._slot] = self._due - _EARLY_S
+            else:
+                self.wants_at = min(self.wants_at, self._due - _INBOUND_S)
 
     def _next(self, now: float) -> None:
         queue = self._queue

@@ -117,7 +117,7 @@ async def test_a_stall_of_the_process_makes_no_burst_and_no_lasting_delay(stage:
     stage.freeze(3.0, 0.2)
     stage.run(12.0)
     after = [at for at in stage.writer.times if at >= 1003.2 - 1e-9]
-    assert sum(at < 1003.225 for at in after) <= 2
+    assert sum(at < 1003.225 for at in after) <= 3
     assert [number for _, number in stage.writer.spoken] == sorted(stage.arrived)
     assert max(stage.delays_ms(5.0)) <= 5.0
     assert stage.counts.dropped_silence == pytest.approx(10, abs=2)
