@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Calls in real time mostly wait; with many more, audio comes late and people misunderstand each other.
+WORKERS ?= 4
 
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
@@ -20,8 +22,8 @@ help: ## List these commands
 demo: $(VENV)/.base ## Place calls in a simulated world: no account, no key, no internet
 	@$(BIN)/callwright demo $(ARGS)
 
-test: $(VENV)/.dev ## Run every test; ARGS="-k name" to choose
-	@$(BIN)/python -m pytest -q $(ARGS)
+test: $(VENV)/.dev ## Run every test; ARGS="-k name" to choose, WORKERS=0 for one process
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: lint types contracts house ## Everything that reads the code: lint, types, import contracts, house rules
 

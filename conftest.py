@@ -14,17 +14,46 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 LIVE = "LIVE_TESTS"
 
+REAL_TIME = (
+    "tests/scenarios/test_faults.py",
+    "tests/scenarios/",
+    "tests/media/",
+    "callwright/integrations/",
+    "tests/cli/",
+    "tests/api/",
+)
+"""What comes first, and thus together: audio in real time mostly waits, and suffers beside what computes."""
+
+ONE_WORKER = ("tests/api/", "tests/cli/test_town.py")
+"""What shares an application that is expensive to start."""
+
 Eventually = Callable[..., Awaitable[None]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what talks to a real vendor unless it was asked for."""
+    """Order for several workers; skip what talks to a real vendor unless it was asked for."""
+    items.sort(key=_turn)
+    for item in items:
+        if item.nodeid.startswith(ONE_WORKER):
+            item.add_marker(pytest.mark.xdist_group(_shared_by(item)))
     if os.environ.get(LIVE):
         return
     skip = pytest.mark.skip(reason=f"talks to a real vendor; set {LIVE}=1 and the vendor's settings")
     for item in items:
         if "live" in item.keywords:
             item.add_marker(skip)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Which of REAL_TIME an item belongs to."""
+    return next((turn for turn, path in enumerate(REAL_TIME) if item.nodeid.startswith(path)), len(REAL_TIME))
+
+
+def _shared_by(item: pytest.Item) -> str:
+    """The application that a test shares: its folder's, on its database."""
+    database = getattr(item, "callspec", None)
+    kind = database.params.get("site", "") if database is not None else ""
+    return f"{item.nodeid.split('/')[1]}-{kind}"
 
 
 @pytest.fixture

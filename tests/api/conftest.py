@@ -1,11 +1,14 @@
 """One application for all tests of this folder, on each database."""
 
+import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
 import pytest_asyncio
+import structlog
 
 from callwright.api.application import Api
 from callwright.toolkit.logs import configure_logs
@@ -24,18 +27,32 @@ async def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Site]:
     """The application on a port of its own, with every vendor simulated."""
-    configure_logs("ERROR")
     people = {PERSON: ANSWERS, TALKER: {**ANSWERS, "replies": []}}
     options = StageOptions(database_url="" if request.param == "sqlite" else _new_database(request))
-    async with Stage(tmp_path_factory.mktemp("site"), people, options) as stage:
-        api = stage.server._config.app
-        assert isinstance(api, Api)
-        opened = Site(stage, api)
-        try:
-            yield opened
-        finally:
-            api.close_streams()
-            await opened.close()
+    with _errors_alone():
+        async with Stage(tmp_path_factory.mktemp("site"), people, options) as stage:
+            api = stage.server._config.app
+            assert isinstance(api, Api)
+            opened = Site(stage, api)
+            try:
+                yield opened
+            finally:
+                api.close_streams()
+                await opened.close()
+
+
+@contextmanager
+def _errors_alone() -> Iterator[None]:
+    """Log errors alone, and leave logging as it was: other tests read logs."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logs("ERROR")
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def _new_database(request: pytest.FixtureRequest) -> str:

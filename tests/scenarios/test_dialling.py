@@ -93,7 +93,9 @@ async def test_webhooks_that_repeat_or_come_in_any_order(tmp_path: Path, kind: F
 async def test_one_call_at_a_time_to_a_number(tmp_path: Path) -> None:
     """The second waits until the first is over."""
     async with Stage(tmp_path, {ADA: {"manner": "rejects", "answer_after_ms": 1500}}) as stage:
-        first, second = await stage.call(ADA), await stage.call(ADA)
+        first = await stage.call(ADA)
+        await stage.until(first, CallState.DIALING, CallState.PLACED, CallState.RINGING)
+        second = await stage.call(ADA)
         await stage.until(first)
         kinds = await stage.kinds(second)
         waiting = await stage.app.calls.get(second)
