@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from conftest import Eventually
 from tests.api.conftest import TALKER
 from tests.api.site import Site
 from tests.api.test_feed import listening
@@ -14,6 +15,8 @@ from tests.api.test_feed import listening
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 _LIMIT_S = 30
+HALF_A_SECOND = 16_000
+"""Bytes of PCM16 at 16 kHz."""
 
 
 async def follow(listener: Any, kind: str, **data: str) -> dict[str, Any]:
@@ -26,7 +29,7 @@ async def follow(listener: Any, kind: str, **data: str) -> dict[str, Any]:
     raise AssertionError(f"no {kind} {data}")
 
 
-async def test_a_call_is_placed_steered_ended_and_heard_again(site: Site) -> None:
+async def test_a_call_is_placed_steered_ended_and_heard_again(site: Site, eventually: Eventually) -> None:
     record = site.stage.record_of[TALKER]
     async with listening(site) as listener:
         placed = await site.expect(
@@ -42,6 +45,8 @@ async def test_a_call_is_placed_steered_ended_and_heard_again(site: Site) -> Non
         await follow(listener, "context")
         await site.expect(404, "GET", f"{path}/recording")
 
+        talk = site.stage.engine.conversations[(await site.expect(200, "GET", path))["conversation_id"]]
+        await eventually(lambda: talk.audio_in > HALF_A_SECOND)
         await site.expect(202, "POST", f"{path}/hang-up")
         await follow(listener, "state", to="done")
 
