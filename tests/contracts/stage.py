@@ -29,8 +29,11 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def world_options(**options: Any) -> WorldOptions:
     """Options of a stage's world; TRAFFIC_FOLDER, if set, receives what goes over its wires."""
-    folder = os.environ.get("TRAFFIC_FOLDER")
-    return WorldOptions(speed=10.0, traffic_folder=Path(folder) if folder else None, **options)
+    named = os.environ.get("TRAFFIC_FOLDER")
+    folder = Path(named) if named else None
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    return WorldOptions(speed=10.0, traffic_folder=folder, **options)
 
 
 class Stage:

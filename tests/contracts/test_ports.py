@@ -32,6 +32,15 @@ def test_the_suites_name_no_vendor() -> None:
         assert [spec.name for spec in SPECS if spec.name in text] == [], path.name
 
 
+def test_what_the_suites_ask_of_fixtures_is_documented() -> None:
+    folder = Path(__file__).parent
+    page = (folder.parents[1] / "docs" / "adding-an-integration.md").read_text(encoding="utf-8")
+    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    asked = set(re.findall(r"sample\(\)\.get\(\"(\w+)\"\)", text))
+    assert len(asked) > 5
+    assert [key for key in sorted(asked) if f"| `{key}` |" not in page] == []
+
+
 def test_every_role_has_a_port() -> None:
     assert set(PORTS) == set(Role)
 

@@ -12,7 +12,15 @@ import pytest
 from callwright.registry import Role
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-COPIED = ("callwright", "tools", "tests/contracts", "tests/__init__.py", "conftest.py", "pyproject.toml")
+COPIED = (
+    "callwright",
+    "tools",
+    "tests/contracts",
+    "tests/__init__.py",
+    "docs",
+    "conftest.py",
+    "pyproject.toml",
+)
 NAME = "acme"
 _RESULT = re.compile(rf"^(\w+) tests/contracts/(\w+)\.py::(\w+)\[{NAME}_(\w+?)[-\]]", re.MULTILINE)
 _SOUND_FROM_THE_START = ("test_ports::", "test_carrier_capabilities::test_the_adapter_has_the_capabilities")

@@ -101,7 +101,7 @@ SOCKET = {
     },
 }
 TALK = {"openapi": "3.1.0", "paths": {}, "components": {"schemas": {}}}
-ERRATA = {
+ERRATA: dict[str, Any] = {
     "GetConversationResponseModel": {"properties": {}},
     "AgentPlatformSettingsRequestModel": {},
     "ConversationalConfigAPIModel-Input": {},
@@ -128,7 +128,14 @@ def record(specs: Path, vendor: str, *rows: dict[str, Any]) -> list[str]:
     """Arguments of the tool for recorded rows."""
     folder = specs.parent / "traffic"
     folder.mkdir(exist_ok=True)
-    usual = {"direction": "in", "query": {}, "body": None, "status": 200, "answer": None, "path": ""}
+    usual: dict[str, Any] = {
+        "direction": "in",
+        "query": {},
+        "body": None,
+        "status": 200,
+        "answer": None,
+        "path": "",
+    }
     lines = [json.dumps({**usual, **row}) for row in rows]
     (folder / f"{vendor}.jsonl").write_text("\n".join(lines) + "\n")
     return [str(folder), str(specs)]
