@@ -12,6 +12,7 @@ from callwright.integrations.elevenlabs import errors
 from callwright.integrations.elevenlabs.settings import ElevenLabsSettings
 from callwright.integrations.elevenlabs.vocabulary import NAME
 from callwright.ports.clock import Clock
+from callwright.toolkit.redaction import Redactor
 from callwright.toolkit.http import VendorHttp
 
 Json = dict[str, Any]
@@ -31,14 +32,21 @@ class ElevenLabsClient:
     def __init__(self, settings: ElevenLabsSettings, clock: Clock) -> None:
         key = settings.api_key.get_secret_value()
         own = settings.webhook_secret
+        self._secrets = [key, *([own.get_secret_value()] if own else [])]
         self._http = VendorHttp(
             NAME,
             settings.base_url.rstrip("/"),
             headers={"xi-api-key": key},
-            secrets=[key, *([own.get_secret_value()] if own else [])],
+            secrets=self._secrets,
             classify=self._classify,
             clock=clock,
         )
+
+    def hide(self, secret: str) -> None:
+        """Keep one more secret, such as a webhook's, out of errors and stored bodies."""
+        if secret not in self._secrets:
+            self._secrets.append(secret)
+            self._http.redact = Redactor(self._secrets)
 
     async def subscription(self) -> Json:
         """Plan and credits: GET /v1/user/subscription."""

@@ -92,6 +92,7 @@ class Setup:
 
     async def _create(self, url: str) -> str:
         created = await self._client.create_webhook(WEBHOOK_NAME, url)
+        self._client.hide(created.secret)
         await self._secrets.write(NAME, SECRET_KEY, created.secret)
         await self._secrets.write(NAME, WEBHOOK_KEY, created.webhook_id)
         await self._client.enable_webhook(created.webhook_id, WEBHOOK_NAME)

@@ -94,6 +94,8 @@ class ElevenLabsVoiceAgents:
         if self._secret_read_at is None or now - self._secret_read_at >= SECRET_LIFE_S:
             self._stored_secret = await self._context.secrets.read(NAME, SECRET_KEY)
             self._secret_read_at = now
+            if self._stored_secret is not None:
+                self._client.hide(self._stored_secret)
 
     def webhook(self, request: WebhookRequest) -> list[ConversationResult]:
         """Verify and understand a webhook; raises WebhookRejected."""

@@ -86,7 +86,7 @@ class ZohoClient:
             return await self._refresh(again=stale is not None)
 
         self._token = await self._context.tokens.get(self._token_name, refresh, stale=stale)
-        self._api.redact = Redactor((*self._known_secrets, self._token.value))
+        self._api.redact = self._accounts.redact = Redactor((*self._known_secrets, self._token.value))
         return self._token
 
     async def read(
