@@ -59,7 +59,7 @@ class Clock:
 
 
 class Agent(WSListener):
-    """One conversation at the platform. With `burst` it sends a second of speech at once, as real ones do."""
+    """One conversation at the platform; a silent one says a single frame."""
 
     def __init__(self, platform: "Platform", direct: bool, silent: bool) -> None:
         self._platform = platform
@@ -90,7 +90,8 @@ class Agent(WSListener):
             self.ear.hear(chunk)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._platform.clock.mouths.discard(self._mouth)  # type: ignore[arg-type]  # discarding None is harmless
+        if self._mouth is not None:
+            self._platform.clock.mouths.discard(self._mouth)
 
 
 class Platform:
@@ -178,16 +179,20 @@ class Carriers:
         firsts = []
         for number in range(self._options.calls):
             socket = await self._connect(number)
-            firsts.append(socket.first.wait())
+            firsts.append(socket.first)
             await asyncio.sleep(0.01)
         async with asyncio.timeout(30):
-            await asyncio.gather(*firsts)
+            for first in firsts:
+                await first.wait()
         for _ in range(self._options.direct):
-            ear = Ear(self.window)
-            transport, _ = await ws_connect(lambda ear=ear: DirectSocket(ear), f"{self._agents}/direct")
-            self._transports.append(transport)
-            self.direct.append(ear)
-            self._speak(lambda frame, to=transport: to.send(WSMsgType.TEXT, wire.person_message(frame)))
+            await self._talk_directly()
+
+    async def _talk_directly(self) -> None:
+        ear = Ear(self.window)
+        transport, _ = await ws_connect(lambda: DirectSocket(ear), f"{self._agents}/direct")
+        self._transports.append(transport)
+        self.direct.append(ear)
+        self._speak(lambda frame: transport.send(WSMsgType.TEXT, wire.person_message(frame)))
 
     async def _start_in_turn(self) -> None:
         """One call after the other, each until its first frame of speech arrived; nothing more is sent."""

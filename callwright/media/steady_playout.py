@@ -49,6 +49,7 @@ class SteadyPlayout(Playout):
         self._window_bytes = 0
         self._live_windows = 0
         self._excess = 0
+        self._early = _EARLY_S
 
     def attach(self, writer: CarrierWriter, now: float) -> None:
         """Start with a frame at once."""
@@ -62,7 +63,7 @@ class SteadyPlayout(Playout):
         """Live audio leaves at once where the schedule allows it, all else when it is due."""
         now = self._monotonic()
         self._window_bytes += len(chunk)
-        if self._queue.size or self._due - now > _EARLY_S or self._writer is None:
+        if self._queue.size or self._due - now > self._early or self._writer is None:
             self._keep(chunk, now)
         elif len(chunk) == self._frame_bytes:
             self._window_low = 0
@@ -89,7 +90,7 @@ class SteadyPlayout(Playout):
     def interrupt(self, now: float) -> float:
         """Drop the queue; frames that left cannot be taken back, but the carrier is told."""
         dropped = self._queue.clear()
-        self._excess = 0
+        self._settle()
         self._restart_window()
         if self._writer is not None:
             self._writer.send_clear()
@@ -114,7 +115,7 @@ class SteadyPlayout(Playout):
         self._stored_at = now
         if self._writer is not None and self._queue.size >= self._frame_bytes:
             if alone:
-                self.wants_at = self._deadlines[self._slot] = self._due - _EARLY_S
+                self.wants_at = self._deadlines[self._slot] = self._due - self._early
             else:
                 self.wants_at = min(self.wants_at, self._due - _INBOUND_S)
 
@@ -166,7 +167,7 @@ class SteadyPlayout(Playout):
             self._counts.filled += 1
         if self.tap is not None:
             self.tap.agent(self._silence, now)
-        self._excess = 0
+        self._settle()
         self._restart_window()
         self._due = self._due + FRAME_S if now - self._due <= _LATE_S else self._restart(now)
         self._speaking = False
@@ -178,12 +179,19 @@ class SteadyPlayout(Playout):
     def _restart(self, now: float) -> float:
         """After a stall: the next frame is due in 20 ms, and time lost amid live speech is won back in its pauses.
 
-        Live means that next to nothing waited: an agent that sends whole sentences ahead of time is not late.
+        Until then no frame leaves early, or the delay would move into the carrier's buffer. Live means that next to
+        nothing waited: an agent that sends whole sentences ahead of time is not late.
         """
         self._counts.late += 1
         if self._speaking and self._queue.size <= 2 * self._frame_bytes:
             self._excess = min(self._excess + int((now - self._due) / FRAME_S + 0.5), _MOST_EXCESS)
+            self._early = _INBOUND_S
         return now + FRAME_S
+
+    def _settle(self) -> None:
+        """No time is to be won back any more, so live frames may leave early again."""
+        self._excess = 0
+        self._early = _EARLY_S
 
     def _restart_window(self) -> None:
         self._window_left = _WINDOW
@@ -209,10 +217,13 @@ class SteadyPlayout(Playout):
     def _catch_up(self, frame: bytes) -> bytes:
         """Leave out silent frames while more waits; speech is never left out."""
         queue = self._queue
-        if not queue.size:
-            self._excess = 0
-        while self._excess and queue.size >= self._frame_bytes and self._is_silent(frame):
+        while self._excess and self._is_silent(frame):
+            if queue.size < self._frame_bytes:
+                self._settle()
+                break
             self._excess -= 1
             self._counts.dropped_silence += 1
             frame = queue.take(self._frame_bytes)
+        if not self._excess:
+            self._settle()
         return frame
