@@ -12,8 +12,8 @@ from callwright.integrations.elevenlabs import errors
 from callwright.integrations.elevenlabs.settings import ElevenLabsSettings
 from callwright.integrations.elevenlabs.vocabulary import NAME
 from callwright.ports.clock import Clock
-from callwright.toolkit.redaction import Redactor
 from callwright.toolkit.http import VendorHttp
+from callwright.toolkit.redaction import Redactor
 
 Json = dict[str, Any]
 
