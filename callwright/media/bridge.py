@@ -136,8 +136,11 @@ class Bridge:
         return max(self._monotonic() - loud_at, 0.0)
 
     def replace_carrier(self, leg: CarrierLeg) -> None:
-        """Join the carrier's first socket, or a new one after the last died."""
+        """Join the carrier's first socket, or a new one after the last died; a closed bridge closes it."""
         assert leg.started is not None, "a leg comes from the media plane, which has seen its start"
+        if self._closed:
+            leg.close(WSCloseCode.OK, "the call is over")
+            return
         now = self._monotonic()
         if self._carrier is not None:
             self._leave_carrier(self._carrier)

@@ -189,11 +189,15 @@ class _Server(uvicorn.Server):
             raise RuntimeError("the application did not start")
         loop = asyncio.get_running_loop()
         where = {"sock": sock} if sock is not None else {"host": host, "port": port}
-        self.servers = [
-            await loop.create_server(
-                self._protocol_factory(), ssl=config.ssl, backlog=config.backlog, **where
-            )
-        ]
+        try:
+            self.servers = [
+                await loop.create_server(
+                    self._protocol_factory(), ssl=config.ssl, backlog=config.backlog, **where
+                )
+            ]
+        except OSError:
+            await self.lifespan.shutdown()
+            raise
         self.started = True
 
     def _protocol_factory(self) -> Callable[[], asyncio.Protocol]:
@@ -232,14 +236,16 @@ class WebServer:
         self._ticking = asyncio.create_task(self._server.main_loop(), name="web server")
 
     async def stop(self, timeout_s: float = 5.0) -> None:
-        """Accept nothing new, let requests end, close media sockets; cut what is left when the time is over."""
+        """Accept nothing new, close media sockets, let requests end; cut what is left when the time is over."""
         if self._ticking is None:
             return
         self._server.should_exit = True
         ticking, self._ticking = self._ticking, None
         await ticking
+        for listener in self._server.servers:
+            listener.close()
+        await self._media.close()
         self._config.timeout_graceful_shutdown = max(int(timeout_s), 1)
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s + 1):
                 await self._server.shutdown()
-        await self._media.close()

@@ -242,3 +242,12 @@ async def test_a_stop_message_is_the_end_of_the_carrier() -> None:
         assert call.watcher.lost == [(1000, "")]
         await until(lambda: call.carrier.closed)
         assert len(call.watcher.lost) == 1
+
+
+async def test_a_carrier_that_comes_after_the_end_is_sent_away() -> None:
+    async with World() as world:
+        call = await world.call()
+        call.bridge.close()
+        carrier = await world.join(call.bridge)
+        await until(lambda: carrier.closed)
+        assert carrier.closed == (1000, "the call is over")
