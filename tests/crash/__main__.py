@@ -4,84 +4,22 @@ import argparse
 import asyncio
 import logging
 import random
-import shutil
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
 
 import structlog
 from rich.console import Console
 
 from tests.crash.databases import Databases
 from tests.crash.report import print_report
-from tests.crash.scenes import Scene, boundary_scene, random_scene, recovery_scene, takeover_scene
-
-Play = Callable[[Scene, str], Awaitable[Scene]]
-Kill = Callable[[Scene, str, str | None, int], Awaitable[Scene]]
-
-console = Console(width=160)
-
-
-class Season:
-    """Plays scenes, a few at once, each with a folder and a database of its own; keeps what failed."""
-
-    def __init__(self, databases: Databases, *, parallel: int, seed: int) -> None:
-        self._databases = databases
-        self._room = asyncio.Semaphore(parallel)
-        self._chance = random.Random(seed)
-        self.families: dict[str, list[Scene]] = {}
-
-    async def play(self, family: str, database: str, name: str, play: Play) -> Scene:
-        """Play one scene and remember it."""
-        async with self._room:
-            folder = Path(tempfile.mkdtemp(prefix="crash-"))
-            scene = Scene(name, database, folder)
-            with self._databases.fresh(database) as url:
-                try:
-                    await play(scene, url)
-                except (TimeoutError, OSError, ExceptionGroup) as error:
-                    # one broken scene does not end the run
-                    scene.failures.append(f"{type(error).__name__}: {error}")
-        self.families.setdefault(f"{family}\n{database}", []).append(scene)
-        self._tell(scene)
-        return scene
-
-    async def boundaries(self, family: str, database: str, play: Kill, names: Counter[str]) -> list[Scene]:
-        """One scene for each boundary, which dies at a random one of its occurrences."""
-        chosen = [
-            (name, self._chance.randint(1, max(1, count * 2 // 3))) for name, count in sorted(names.items())
-        ]
-        return list(await asyncio.gather(*(self._kill(family, database, play, *item) for item in chosen)))
-
-    async def _kill(self, family: str, database: str, play: Kill, name: str, occurrence: int) -> Scene:
-        """Kill at the occurrence, or at the first one should that not come."""
-        title = f"{name} ({occurrence})"
-        scene = await self.play(
-            family, database, title, lambda scene, url: play(scene, url, name, occurrence)
-        )
-        if scene.reached or occurrence == 1:
-            return scene
-        return await self.play(family, database, f"{name} (1)", lambda scene, url: play(scene, url, name, 1))
-
-    def _tell(self, scene: Scene) -> None:
-        mark = "[red]BAD[/]" if scene.problems else "[green]ok [/]"
-        reached = "" if scene.reached else " (not reached)"
-        console.print(
-            f"{mark} {scene.database:10} {scene.seconds:6.1f} s  {scene.name}{reached}", highlight=False
-        )
-        for problem in scene.problems:
-            console.print(f"    {problem}", markup=False, highlight=False)
-        if scene.problems:
-            console.print(f"    kept in {scene.folder}", markup=False, highlight=False)
-        else:
-            shutil.rmtree(scene.folder, ignore_errors=True)
+from tests.crash.scenes import boundary_scene, random_scene, recovery_scene, takeover_scene
+from tests.crash.season import Season
 
 
 async def play_all(arguments: argparse.Namespace, databases: Databases) -> int:
     """Every family of scenes that was asked for; returns the number of problems."""
-    season = Season(databases, parallel=arguments.parallel, seed=arguments.seed)
+    console = Console(width=160)
+    season = Season(databases, console, parallel=arguments.parallel, seed=arguments.seed)
     for database in databases.kinds:
         if arguments.boundaries != "0":
             await _boundaries(season, database, arguments)
@@ -116,12 +54,10 @@ async def _boundaries(season: Season, database: str, arguments: argparse.Namespa
 
 def _chosen(names: Counter[str], arguments: argparse.Namespace) -> Counter[str]:
     """All boundaries, those that contain a text, or some by number."""
-    wanted: Iterable[str] = sorted(names)
-    if arguments.only:
-        wanted = [name for name in wanted if arguments.only in name]
+    wanted = [name for name in sorted(names) if arguments.only in name]
     if arguments.boundaries != "all":
-        count = min(int(arguments.boundaries), len(list(wanted)))
-        wanted = random.Random(arguments.seed).sample(list(wanted), count)
+        count = min(int(arguments.boundaries), len(wanted))
+        wanted = random.Random(arguments.seed).sample(wanted, count)
     return Counter({name: names[name] for name in wanted})
 
 
@@ -130,7 +66,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--boundaries", default="all", help="all, or how many of them (0: none)")
     parser.add_argument("--only", default="", help="only boundaries whose name contains this")
     parser.add_argument("--random", type=int, default=50, help="kills at random moments (0: none)")
-    parser.add_argument("--calls", type=int, default=40, help="calls during the random kills")
+    parser.add_argument("--calls", type=int, default=80, help="people called during the random kills")
     parser.add_argument("--scenes", default="restart,takeover,recovery,random", help="only these kinds")
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--parallel", type=int, default=3, help="scenes at once")

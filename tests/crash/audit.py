@@ -44,8 +44,8 @@ class Audit:
         ]
 
 
-async def audit(world: CrashWorld) -> Audit:
-    """Look at everything; call it when nothing moves any more."""
+async def audit(world: CrashWorld, most_silence_s: float) -> Audit:
+    """Look at everything; call it when nothing moves any more. Who had to listen to nothing for longer was left."""
     rows = await world.attempts()
     legs = world.person_legs()
     found = Audit(
@@ -58,11 +58,13 @@ async def audit(world: CrashWorld) -> Audit:
         longest_silence_s=max((leg.silent_s for leg in legs), default=0.0),
     )
     _count_dials(legs, found)
-    _find_people_left(world, found)
+    _find_people_left(world, most_silence_s, found)
     _find_lost_orders(world, rows, found)
     for row in rows:
         _check_end(world, row, await world.history(row.id), found)
-        _check_crm(world, row, found)
+        _check_entries(world, row, found)
+    for calls in _by_record(rows).values():
+        _check_record(world, calls, found)
     for name, simulator in world.stage.simulators.items():
         found.broken_rules.extend(f"{name}: {text}" for text in simulator.traffic.violations)
     return found
@@ -84,22 +86,27 @@ def _count_dials(legs: list[Any], found: Audit) -> None:
                 found.double_dials.append(f"two calls to {number} at once")
 
 
-def _find_people_left(world: CrashWorld, found: Audit) -> None:
+def _find_people_left(world: CrashWorld, most_silence_s: float, found: Audit) -> None:
     now = datetime.now(UTC)
     for leg in world.people_on_line():
         age = (now - leg.answered).total_seconds()
         found.people_left.append(f"{leg.e164} ({world.kind_of[leg.e164].name}), for {age:.0f} s")
+    for leg in world.person_legs():
+        if leg.silent_s > most_silence_s:
+            kind = world.kind_of[leg.e164].name
+            found.people_left.append(f"{leg.e164} ({kind}) heard nothing for {leg.silent_s:.0f} s")
 
 
 def _find_lost_orders(world: CrashWorld, rows: list[Attempt], found: Audit) -> None:
     """Every order became exactly one call."""
     per_record = Counter(row.crm.record_id if row.crm else "" for row in rows)
-    for callee in world.callees:
-        count = per_record[world.stage.record_of[callee.phone]]
-        if count == 0:
-            found.lost_outcomes.append(f"there is no call to {callee.phone}")
-        elif count > 1:
-            found.double_dials.append(f"{count} calls were made of one order for {callee.phone}")
+    ordered = Counter(callee.phone for callee in world.callees)
+    for phone, wanted in ordered.items():
+        count = per_record[world.stage.record_of[phone]]
+        if count < wanted:
+            found.lost_outcomes.append(f"{count} calls to {phone} instead of {wanted}")
+        elif count > wanted:
+            found.double_dials.append(f"{count} calls were made of {wanted} orders for {phone}")
 
 
 def _check_end(world: CrashWorld, row: Attempt, history: list[CallEvent], found: Audit) -> None:
@@ -136,36 +143,46 @@ def _check_answers(world: CrashWorld, row: Attempt, name: str, found: Audit) -> 
         found.lost_outcomes.append(f"{name}: the platform collected {told}, we have {row.collected}")
 
 
-def _check_crm(world: CrashWorld, row: Attempt, found: Audit) -> None:
-    """The record says what the row says; one logged call, at most one note, no field written twice."""
+def _by_record(rows: list[Attempt]) -> dict[str, list[Attempt]]:
+    """The calls about each record, in the order in which they ended."""
+    found: dict[str, list[Attempt]] = {}
+    for row in sorted(rows, key=lambda row: row.ended_at or row.created_at):
+        assert row.crm is not None
+        found.setdefault(row.crm.record_id, []).append(row)
+    return found
+
+
+def _check_record(world: CrashWorld, calls: list[Attempt], found: Audit) -> None:
+    """The record says what its calls say, the last one last; each call wrote each field once."""
     mapping = world.stage.agent().crm
     assert mapping is not None
-    assert row.crm is not None
-    crm, record_id, name = world.stage.crm, row.crm.record_id, f"call {row.id} to {row.phone}"
-    if row.crm_state != "written":
-        found.lost_outcomes.append(f"{name}: the CRM state is {row.crm_state}, {row.crm_detail}")
+    assert calls[0].crm is not None
+    crm, record_id, name = world.stage.crm, calls[0].crm.record_id, f"record of {calls[0].phone}"
+    wanted: dict[str, Any] = {}
+    for row in calls:
+        wanted |= {
+            field: row.collected[key] for key, field in mapping.results.items() if key in row.collected
+        }
+        if mapping.outcome_field and row.end_reason is not None:
+            wanted[mapping.outcome_field] = mapping.outcome_values[row.end_reason]
     record = crm.record(record_id)
-    wanted: dict[str, Any] = {
-        field_name: row.collected[key] for key, field_name in mapping.results.items() if key in row.collected
-    }
-    if mapping.outcome_field and row.end_reason is not None:
-        wanted[mapping.outcome_field] = mapping.outcome_values[row.end_reason]
     for field_name, value in wanted.items():
         if record[field_name] != value:
             found.lost_outcomes.append(f"{name}: {field_name} is {record[field_name]!r}, not {value!r}")
     written = Counter(field_name for change in crm.writes(record_id) for field_name in change)
     found.duplicate_effects += [
-        f"{name}: {field_name} was written {count} times"
+        f"{name}: {field_name} was written {count} times for {len(calls)} calls"
         for field_name, count in written.items()
-        if count > 1
+        if count > len(calls)
     ]
-    _check_entries(world, row, name, found)
 
 
-def _check_entries(world: CrashWorld, row: Attempt, name: str, found: Audit) -> None:
-    """One logged call for each attempt; one note for each that brought a summary."""
-    mark = f"callwright:{row.id}"
+def _check_entries(world: CrashWorld, row: Attempt, found: Audit) -> None:
+    """One logged call for each attempt; one note for each that brought a summary; everything was written."""
+    mark, name = f"callwright:{row.id}", f"call {row.id} to {row.phone}"
     crm = world.stage.crm
+    if row.crm_state != "written":
+        found.lost_outcomes.append(f"{name}: the CRM state is {row.crm_state}, {row.crm_detail}")
     logged = sum(mark in str(entry.get("Subject")) for entry in crm.calls_logged)
     noted = sum(mark in str(entry.get("Note_Title")) for entry in crm.notes)
     wanted = int(row.answered_at is not None and bool(row.summary))

@@ -4,7 +4,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -24,24 +24,25 @@ _NOT_FOR_KEEPS = ("fsync = off", "full_page_writes = off")
 class Databases:
     """`kinds` are those in use; PostgreSQL runs only if it is one of them."""
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, wanted: str, *, server: str = "") -> None:
+        """`server` is the URL of a PostgreSQL server that runs already."""
         self.kinds = KINDS if wanted == "both" else (wanted,)
-        self._server = ""
+        self._server = server
+        self._cleanup = ExitStack()
 
     def __enter__(self) -> Self:
-        if "postgresql" in self.kinds:
-            self._folder = tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True)
-            self._process = get_server(Path(self._folder.name) / "data", cleanup_mode="delete")
-            self._server = self._process.get_uri()
+        if "postgresql" in self.kinds and not self._server:
+            folder = tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True)
+            process = get_server(Path(self._cleanup.enter_context(folder)) / "data", cleanup_mode="delete")
+            self._cleanup.callback(process.cleanup)
+            self._server = process.get_uri()
             for setting in _NOT_FOR_KEEPS:
                 self._execute(f"ALTER SYSTEM SET {setting}")
             self._execute("SELECT pg_reload_conf()")
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._server:
-            self._process.cleanup()
-            self._folder.cleanup()
+        self._cleanup.close()
 
     @contextmanager
     def fresh(self, kind: str) -> Iterator[str]:

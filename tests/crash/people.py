@@ -1,7 +1,7 @@
 """Whom the crash test calls: people of every kind, one number and one CRM record each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from callwright.domain.outcome import EndReason
@@ -10,6 +10,7 @@ _TALKS: dict[str, Any] = {
     "manner": "answers",
     "answer_after_ms": 200,
     "greeting": "Hi.",
+    "patience_s": 60,
     "replies": [{"when": "interested", "say": "Yes."}],
 }
 
@@ -45,16 +46,25 @@ WRONG = Kind("wrong", {"manner": "invalid"}, frozenset({EndReason.INVALID_NUMBER
 
 @dataclass(frozen=True, slots=True)
 class Callee:
-    """One person of the world."""
+    """One person to be called once; who is to be called twice appears a second time."""
 
     phone: str
     kind: Kind
+    time: int = 1
 
 
 def callees(*kinds: Kind) -> list[Callee]:
     """One person of each kind given, in this order, each with a number of their own."""
     numbers = _numbers()
     return [Callee(next(numbers), kind) for kind in kinds]
+
+
+def some_twice(people: list[Callee], every: int) -> list[Callee]:
+    """After each `every`-th person the same one again, so that two calls want one number at once."""
+    again = {
+        index: replace(person, time=2) for index, person in enumerate(people) if index % every == every - 1
+    }
+    return [item for index, person in enumerate(people) for item in (person, again.get(index)) if item]
 
 
 def _numbers() -> Iterator[str]:

@@ -23,6 +23,7 @@ class Process:
         self.base_url = f"http://127.0.0.1:{environment['PORT']}"
         self.trace = folder / f"{name}.trace"
         self.killed_at = 0.0
+        self.is_to_die = False
         self._log = folder / f"{name}.log"
         self._folder = folder
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(_NOT_OURS)}
@@ -33,6 +34,7 @@ class Process:
         """Start; with `kill` it will end itself at this boundary."""
         command = [sys.executable, "-m", "tests.crash.victim", "--trace", str(self.trace)]
         if kill is not None:
+            self.is_to_die = True
             command += ["--kill", kill, "--occurrence", str(occurrence)]
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(

@@ -9,7 +9,7 @@ from pathlib import Path
 from callwright.domain.states import CallState
 from callwright.simulation.faults import Fault, FaultKind
 from tests.crash.audit import Audit, audit
-from tests.crash.people import AWAY, BUSY, HASTY, MACHINE, REJECTS, TALKER, WRONG, callees
+from tests.crash.people import AWAY, BUSY, HASTY, MACHINE, REJECTS, TALKER, WRONG, callees, some_twice
 from tests.crash.process import Process
 from tests.crash.world import CrashWorld
 
@@ -19,10 +19,14 @@ DONE_WITHIN_S = 180.0
 HUNG_UP_WITHIN_S = 15.0
 """After the last call is done at ours, nobody may be on the line any more after this."""
 
+MOST_SILENCE_S = 25.0
+"""The longest that a person may hear nothing for each death: a start, or a take-over, on a busy machine."""
+
 _REACHED_WITHIN_S = 60.0
 """For two people to talk at the same time."""
 
 _CALM_WITHIN_S = 30.0
+_TWICE_EVERY = 8
 _CRM_LATENCY_S = 0.25
 """Slow enough for two rounds of one call, if there were two, to meet."""
 
@@ -69,7 +73,10 @@ async def recovery_scene(scene: Scene, url: str, kill: str | None, occurrence: i
         first = await world.spawn("main")
         await first.until_ready()
         orders = asyncio.create_task(_order_all(world))
-        await world.until("two people talk", lambda: _talking(world, 2), _REACHED_WITHIN_S)
+        await world.until("two people talk", lambda: _talking(world, 2), MOST_SILENCE_S = 25.0
+"""The longest that a person may hear nothing for each death: a start, or a take-over, on a busy machine."""
+
+_REACHED_WITHIN_S)
         await first.kill()
         scene.kills += 1
         victim = await world.spawn("main", kill, occurrence)
@@ -88,7 +95,7 @@ async def takeover_scene(scene: Scene, url: str, kill: str | None, occurrence: i
         orders = asyncio.create_task(_order_all(world))
         await world.spawn("second")
         await _play(scene, world, victim, orders, restart=None)
-        if scene.reached:
+        if victim.was_killed:
             scene.takeover_s = await _slowest_takeover(world, victim.killed_at)
     return scene
 
@@ -96,23 +103,24 @@ async def takeover_scene(scene: Scene, url: str, kill: str | None, occurrence: i
 async def random_scene(scene: Scene, url: str, kills: int, seed: int, calls: int) -> Scene:
     """A stream of calls while the process is killed at random moments and started again each time."""
     chance = random.Random(f"{seed} {scene.database}")
-    kinds = [STREAM[number % len(STREAM)] for number in range(calls)]
-    async with CrashWorld(scene.folder, callees(*kinds), url) as world:
+    people = some_twice(callees(*(STREAM[number % len(STREAM)] for number in range(calls))), _TWICE_EVERY)
+    async with CrashWorld(scene.folder, people, url) as world:
         await world.prepare("main")
         _make_trouble(world)
         started = time.monotonic()
-        pace_s = 6.0 * kills / calls
-        orders = asyncio.create_task(_order_slowly(world, pace_s))
-        while scene.kills < kills:
-            process = await world.spawn("main")
-            await process.until_ready()
-            await asyncio.sleep(chance.choice((chance.uniform(0.0, 2.5), chance.uniform(2.5, 12.0))))
-            await process.kill()
-            scene.kills += 1
-        survivor = await world.spawn("main")
-        await survivor.until_ready()
+        async with asyncio.TaskGroup() as orders:
+            for number in range(kills):
+                process = await world.spawn("main")
+                for callee in people[number * len(people) // kills : (number + 1) * len(people) // kills]:
+                    orders.create_task(world.order(callee))
+                await process.until_ready()
+                await asyncio.sleep(chance.choice((chance.uniform(0.0, 2.5), chance.uniform(2.5, 9.0))))
+                await process.kill()
+                scene.kills += 1
+            last = await world.spawn("main")
+            await last.until_ready()
         back = time.monotonic()
-        await _finish(scene, world, orders)
+        await _finish(scene, world)
         scene.back_s = time.monotonic() - back
         scene.seconds = time.monotonic() - started
     return scene
@@ -138,15 +146,15 @@ async def _play(
     death = asyncio.create_task(victim.until_dead())
     try:
         await asyncio.wait({over, death}, timeout=DONE_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
-        scene.reached = death.done()
-        if scene.reached:
+        if death.done():
             scene.kills += 1
             if not victim.was_killed:
                 scene.failures.append(f"{victim.name} ended by itself")
             if restart is not None:
                 await (await world.spawn(restart)).until_ready()
         back = time.monotonic()
-        await _finish(scene, world, orders)
+        await orders
+        await _finish(scene, world)
         scene.back_s = time.monotonic() - back
     finally:
         for task in (over, death, orders):
@@ -154,7 +162,9 @@ async def _play(
         await asyncio.gather(over, death, orders, return_exceptions=True)
     scene.seconds = time.monotonic() - started
     scene.boundaries = dict(victim.boundaries())
-    scene.recovery = dict(world.processes[-1].boundaries()) if scene.reached else {}
+    if victim is not world.processes[-1]:
+        scene.recovery = dict(world.processes[-1].boundaries())
+    scene.reached = victim.was_killed or not victim.is_to_die
 
 
 async def _slowest_takeover(world: CrashWorld, killed_at: float) -> float:
@@ -183,22 +193,19 @@ async def _order_all(world: CrashWorld) -> None:
             group.create_task(world.order(callee))
 
 
-async def _order_slowly(world: CrashWorld, pace_s: float) -> None:
-    for callee in world.callees:
-        await world.order(callee)
-        await asyncio.sleep(pace_s)
-
-
-async def _finish(scene: Scene, world: CrashWorld, orders: "asyncio.Task[None]") -> None:
+async def _finish(scene: Scene, world: CrashWorld) -> None:
     """Let everything come to its end, stop politely, and look."""
     try:
-        await orders
         await world.until("all calls are done", world.all_done, DONE_WITHIN_S)
         await world.until("everybody was hung up on", lambda: not world.people_on_line(), HUNG_UP_WITHIN_S)
         await world.until("all webhooks are applied", world.no_webhook_waits, _CALM_WITHIN_S)
     except TimeoutError as error:
         scene.failures.append(str(error))
     for process in world.processes:
-        if process.alive and not await process.stop():
+        if not process.alive:
+            continue
+        if not await process.stop():
             scene.failures.append(f"{process.name} did not stop")
-    scene.audit = await audit(world)
+        elif process.was_killed:
+            scene.kills += 1  # at a boundary of the stop itself
+    scene.audit = await audit(world, MOST_SILENCE_S * max(1, scene.kills))

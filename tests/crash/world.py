@@ -55,8 +55,8 @@ class CrashWorld:
             world=WorldOptions(analysis_s=analysis_s, agent_thinks_s=0.05),
         )
         self.stage = Stage(folder, {callee.phone: callee.kind.script for callee in callees}, options)
-        self.orders: dict[str, str] = {}
-        """Phone -> id of the call that was made for it."""
+        self.orders: dict[tuple[str, int], str] = {}
+        """Phone, and which time -> id of the call that was made of it."""
         self.processes: list[Process] = []
         self._secret_key = secrets.token_urlsafe(32)
         self._ports: dict[str, int] = {}
@@ -135,7 +135,10 @@ class CrashWorld:
     async def order(self, callee: Callee) -> None:
         """Ask whichever process lives for a call, again and again with the same key until one has confirmed it."""
         body = {"agent": AGENT, "record": self.stage.record_of[callee.phone]}
-        headers = {"Authorization": f"Bearer {self._api_key}", "Idempotency-Key": f"order {callee.phone}"}
+        headers = {
+            "Authorization": f"Bearer {self._api_key}",
+            "Idempotency-Key": f"{callee.phone} {callee.time}",
+        }
         deadline = time.monotonic() + _ORDER_LIMIT_S
         async with httpx2.AsyncClient(headers=headers, timeout=10, trust_env=False) as client:
             while time.monotonic() < deadline:
@@ -145,7 +148,7 @@ class CrashWorld:
                     except httpx2.TransportError:
                         continue
                     if answer.status_code == _CREATED:
-                        self.orders[callee.phone] = answer.json()["id"]
+                        self.orders[callee.phone, callee.time] = answer.json()["id"]
                         return
                 await asyncio.sleep(_LOOK_EVERY_S)
         raise TimeoutError(f"the call to {callee.phone} was not taken within {_ORDER_LIMIT_S:.0f} s")
