@@ -73,10 +73,7 @@ async def recovery_scene(scene: Scene, url: str, kill: str | None, occurrence: i
         first = await world.spawn("main")
         await first.until_ready()
         orders = asyncio.create_task(_order_all(world))
-        await world.until("two people talk", lambda: _talking(world, 2), MOST_SILENCE_S = 25.0
-"""The longest that a person may hear nothing for each death: a start, or a take-over, on a busy machine."""
-
-_REACHED_WITHIN_S)
+        await world.until("two people talk", lambda: _talking(world, 2), _REACHED_WITHIN_S)
         await first.kill()
         scene.kills += 1
         victim = await world.spawn("main", kill, occurrence)
