@@ -15,6 +15,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 LIVE = "LIVE_TESTS"
 
 REAL_TIME = (
+    "tests/cli/test_town.py",  # the longest of what one worker does alone
     "tests/scenarios/test_faults.py",
     "tests/scenarios/",
     "tests/media/",

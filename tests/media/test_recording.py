@@ -243,9 +243,9 @@ async def test_a_call_is_recorded_as_it_was_heard(tmp_path: Path) -> None:
         await store.close()
         assert path is not None
         wav = read_wav(path)
-        assert b"".join(speech) in wav.channel(0)
-        heard = wav.channel(1).replace(bytes(2), b"")
-        assert heard == b"".join(person).replace(bytes(2), b"")
+        # A process that the machine holds up leaves silence between frames, on both sides.
+        for channel, sent in enumerate((speech, person)):
+            assert wav.channel(channel).replace(bytes(2), b"") == b"".join(sent).replace(bytes(2), b"")
 
 
 async def test_a_killed_process_leaves_a_file_that_can_be_mended(tmp_path: Path) -> None:
