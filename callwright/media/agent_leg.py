@@ -142,6 +142,10 @@ class AgentLeg(MediaSocket):
         self._metrics.refused.labels("oversize").inc()
         self.fail(AgentFault.OPERATIONAL, "message too big")
 
+    def _fault(self) -> None:
+        self._metrics.refused.labels("fault").inc()
+        self.fail(AgentFault.OPERATIONAL, "a fault in handling what it sent")
+
     def _over(self, code: int | None, reason: str) -> None:
         self._finish(self.protocol.closed(code, reason))
 

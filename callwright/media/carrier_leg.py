@@ -174,6 +174,9 @@ class CarrierLeg(MediaSocket):
     def _too_big(self) -> None:
         self.refuse("oversize")
 
+    def _fault(self) -> None:
+        self.refuse("fault")
+
     def _over(self, code: int | None, reason: str) -> None:
         if self._first_message_timer is not None:
             self._first_message_timer.cancel()

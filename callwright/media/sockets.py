@@ -1,6 +1,7 @@
 """What both websockets of a call share."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import cast
@@ -13,6 +14,8 @@ from callwright.media.metrics import MediaMetrics
 
 TEXT = WSMsgType.TEXT
 BINARY = WSMsgType.BINARY
+
+logger = logging.getLogger(__name__)
 
 
 def ignore(*_: object) -> None:
@@ -70,13 +73,18 @@ class MediaSocket(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Hand a whole message on."""
         kind = frame.msg_type
-        if frame.payload_size > self._message_bytes:
-            self._too_big()  # picows has sent its close frame, yet hands over what arrives before the end
-        elif (kind is BINARY or kind is TEXT) and frame.fin:
-            self.messages += 1
-            self._take(kind is TEXT, frame.get_payload_as_bytes())
-        else:
-            self._take_rarity(transport, frame, kind)
+        try:
+            if frame.payload_size > self._message_bytes:
+                self._too_big()  # picows has sent its close frame, yet hands over what arrives before the end
+            elif (kind is BINARY or kind is TEXT) and frame.fin:
+                self.messages += 1
+                self._take(kind is TEXT, frame.get_payload_as_bytes())
+            else:
+                self._take_rarity(transport, frame, kind)
+        except Exception:
+            # Supervision point: a fault in one call ends that call, told and logged once, not frame by frame.
+            logger.exception("Handling a message of a media socket failed", extra={"leg": self.leg})
+            self._fault()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Tell the end once, with the code and reason of the peer's close frame if there was one."""
@@ -133,6 +141,9 @@ class MediaSocket(WSListener):
         raise NotImplementedError
 
     def _too_big(self) -> None:
+        raise NotImplementedError
+
+    def _fault(self) -> None:
         raise NotImplementedError
 
     def _take_rarity(self, transport: WSTransport, frame: WSFrame, kind: WSMsgType) -> None:

@@ -9,8 +9,9 @@ from callwright.media.playout import FRAME_S, LISTEN_EVERY, CarrierWriter, Playo
 
 _HALF_S = FRAME_S / 2
 _GAIN = 0.3
-_EARLY_S = 0.030
-_INBOUND_S = 0.008
+_EARLY_S = 0.035
+_INBOUND_S = 0.006
+_APART_S = 0.015
 _GRACE_S = 0.004
 _LATE_S = 0.025
 _SPEECH_GAP_S = 0.036
@@ -25,7 +26,7 @@ class SteadyPlayout(Playout):
 
     `due` is the moment by which the next frame has to be there. A frame leaves when an inbound frame arrives at
     about that time, so that the carrier's clock is ours; the pacer only fills in. Live agent audio may leave up to
-    30 ms before it is due, which is what keeps the added delay near zero whatever the phase of the two streams.
+    35 ms before it is due, which is what keeps the added delay near zero whatever the phase of the two streams.
     Time lost in a stall is not made up by a burst: the schedule starts again, and the delay that remains is worked
     off by leaving out silent frames.
     """
@@ -43,7 +44,7 @@ class SteadyPlayout(Playout):
         self._due = 0.0
         self._gain = 1.0
         self._speaking = False
-        self._stored_at = 0.0
+        self._pushed_at = 0.0
         self._window_left = _WINDOW
         self._window_low = 0
         self._window_bytes = 0
@@ -62,14 +63,15 @@ class SteadyPlayout(Playout):
     def push(self, chunk: bytes) -> None:
         """Live audio leaves at once where the schedule allows it, all else when it is due."""
         now = self._monotonic()
+        apart, self._pushed_at = now - self._pushed_at, now
         self._window_bytes += len(chunk)
         if self._queue.size or self._due - now > self._early or self._writer is None:
-            self._keep(chunk, now)
+            self._keep(chunk, apart)
         elif len(chunk) == self._frame_bytes:
             self._window_low = 0
             self._speak(chunk, now)
         else:
-            self._keep(chunk, now)
+            self._keep(chunk, apart)
             if len(chunk) > self._frame_bytes:
                 self._next(now)
 
@@ -108,11 +110,17 @@ class SteadyPlayout(Playout):
             self.release()
         return future
 
-    def _keep(self, chunk: bytes, now: float) -> None:
-        """Queue a chunk; where nothing waited it leaves as soon as the schedule allows it."""
-        alone = not self._queue.size
+    def _keep(self, chunk: bytes, apart: float) -> None:
+        """Queue a chunk; where nothing waited it leaves as soon as the schedule allows it.
+
+        A live frame that comes too early shows that the carrier holds more audio than it should, as after a stall
+        of the agent: if it is silent it is left out.
+        """
+        alone = not self._queue.size and self._writer is not None
+        if alone and len(chunk) == self._frame_bytes and apart > _APART_S and self._is_silent(chunk):
+            self._counts.dropped_silence += 1
+            return
         self._store(chunk)
-        self._stored_at = now
         if self._writer is not None and self._queue.size >= self._frame_bytes:
             if alone:
                 self.wants_at = self._deadlines[self._slot] = self._due - self._early
@@ -121,7 +129,7 @@ class SteadyPlayout(Playout):
 
     def _next(self, now: float) -> None:
         queue = self._queue
-        if queue.size < self._frame_bytes and (not queue.size or now - self._stored_at < FRAME_S):
+        if queue.size < self._frame_bytes and (not queue.size or now - self._pushed_at < FRAME_S):
             self._fill(now)
             return
         frame = queue.take(self._frame_bytes)

@@ -251,3 +251,24 @@ async def test_a_carrier_that_comes_after_the_end_is_sent_away() -> None:
         carrier = await world.join(call.bridge)
         await until(lambda: carrier.closed)
         assert carrier.closed == (1000, "the call is over")
+
+
+async def test_a_fault_in_handling_a_message_ends_that_call_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with World() as world:
+        call, other = await asyncio.gather(world.call(), world.call())
+        await until(lambda: call.watcher.ready and other.watcher.ready)
+
+        def broken(event: object) -> None:
+            raise RuntimeError("broken")
+
+        call.watcher.agent_event = broken  # type: ignore[method-assign]  # an observer that breaks its promise
+        for _ in range(5):
+            call.agent.send_text(agent_event("said", text="hello"))
+        await until(lambda: call.watcher.ended)
+        assert call.watcher.ended == [AgentFailed(AgentFault.OPERATIONAL, "a fault in handling what it sent")]
+        await until(call.agent.gone.is_set)
+        assert len([record for record in caplog.records if record.exc_info]) == 1
+        other.carrier.send_binary(noise(1, 1)[0])
+        await until(lambda: other.agent.heard == noise(1, 1))
