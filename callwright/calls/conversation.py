@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 SOURCE = "conversation"
 _TICK_S = 0.5
+_LOOK_EVERY_S = 3.0
+_AGENT_READY_S = 8.0
 _FLUSH_EVERY_S = 1.0
 _GOODBYE_S = 15.0
 _LOST_GRACE_S = 0.4
@@ -79,6 +81,7 @@ class Conversation:
         self._row_changed = True
         self._events_seen = 0
         self._rejoins = 0
+        self._agent_left = False
         carrier = tools.door.directory.carrier(attempt.carrier)
         self._handover = Handover(tools.ledger, carrier, agent)
         transfer = self._transfer if self._handover.possible else None
@@ -152,7 +155,7 @@ class Conversation:
     async def _follow(self) -> None:
         """Until an ending: handle what was told, look at the row, keep the limits, store the transcript."""
         clock = self._tools.ledger.clock
-        next_flush = 0.0
+        next_flush = next_look = 0.0
         while not self.ending:
             self._ear.awake.clear()
             await self._handle_all()
@@ -162,7 +165,9 @@ class Conversation:
             self._check_limits()
             if clock.monotonic() >= next_flush:
                 next_flush = clock.monotonic() + _FLUSH_EVERY_S
-                await self._talk.flush()
+                await self._talk.try_flush()
+            if clock.monotonic() >= next_look:
+                next_look, self._row_changed = clock.monotonic() + _LOOK_EVERY_S, True
             if not self.ending:
                 await self._ear.wait(_TICK_S)
 
@@ -185,6 +190,8 @@ class Conversation:
                 await self._rejoin(incident.detail)
             case ToolCalled():
                 self._desk.answer(incident, self._answer_tool)
+            case AgentHangsUp() | AgentClosed() | AgentFailed() if self._handover.under_way:
+                self._agent_left = True
             case AgentHangsUp() | AgentClosed():
                 self._end(Ending(EndReason.COMPLETED, HangUpBy.AGENT, incident.detail, drain=True))
             case AgentFailed():
@@ -218,13 +225,15 @@ class Conversation:
 
     def _check_limits(self) -> None:
         limits = self._agent.limits
-        if self._tools.ledger.clock.monotonic() - self._answered > limits.longest_call_s:
+        elapsed = self._tools.ledger.clock.monotonic() - self._answered
+        if self._handover.under_way:
+            return
+        if elapsed > limits.longest_call_s:
             self._end(Ending(EndReason.COMPLETED, HangUpBy.LIMIT, "longest call"))
-        elif (
-            self._bridge is not None
-            and self._bridge.silence_s > limits.silence_s
-            and not self._handover.under_way
-        ):
+        elif self._bridge is not None and self._bridge.times.agent_ready is None and elapsed > _AGENT_READY_S:
+            detail = f"the agent did not begin within {_AGENT_READY_S:.0f} s"
+            self._end(Ending(EndReason.AGENT_FAILED, HangUpBy.AGENT, detail, apologise=True))
+        elif self._bridge is not None and self._bridge.silence_s > limits.silence_s:
             self._end(Ending(EndReason.COMPLETED, HangUpBy.LIMIT, f"silence of {limits.silence_s} s"))
 
     async def _rejoin(self, detail: str) -> None:
@@ -232,7 +241,7 @@ class Conversation:
         if self._handover.under_way:
             return
         await asyncio.sleep(_LOST_GRACE_S)
-        if self._ending is not None or not await self._still_up():
+        if self._ending is not None or not await self._tools.farewell.is_up(self._attempt):
             return
         await self._note("media.lost", detail=detail)
         self._rejoins += 1
@@ -240,7 +249,7 @@ class Conversation:
         if leg is not None and self._bridge is not None:
             self._bridge.replace_carrier(leg)
             await self._note("media.rejoined")
-        elif await self._still_up():
+        elif await self._tools.farewell.is_up(self._attempt):
             self._end(Ending(EndReason.MEDIA_FAILED, HangUpBy.CARRIER, detail, apologise=True))
 
     async def _transfer(self) -> None:
@@ -257,7 +266,7 @@ class Conversation:
         self._handover.failed()
         await self._keep({HANDED_OVER: False})
         await self._note("handover.failed", detail=detail)
-        leg = await self._join.join() if await self._still_up() else None
+        leg = await self._join.join() if await self._still_up() and not self._agent_left else None
         if leg is not None and self._bridge is not None:
             self._bridge.replace_carrier(leg)
             self._bridge.push_context("the human did not answer; go on with the conversation", "handover")
@@ -266,7 +275,8 @@ class Conversation:
 
     async def _close(self) -> None:
         try:
-            if self._ending is not None and await self._still_up():
+            stays = self._handover.under_way and self._ending is not None and self._ending.by is HangUpBy.US
+            if self._ending is not None and not stays and await self._still_up():
                 await self._part(self._ending)
         finally:
             self._handover.failed()

@@ -14,6 +14,7 @@ from callwright.calls.directory import Directory
 from callwright.calls.gatekeeper import Gatekeeper
 from callwright.calls.ledger import Entry, Ledger, TimerKind
 from callwright.calls.preparing import conversation_start, prepare
+from callwright.calls.results import suppress
 from callwright.domain.agent import AgentDefinition, OnMachine
 from callwright.domain.attempt import Attempt
 from callwright.domain.errors import (
@@ -44,6 +45,10 @@ _LONGEST_PAUSE_S = 300.0
 _PREPARE_LIMIT_S = 120.0
 _LONGEST_RATE_WAIT_S = 3.0
 _DIAL_LIMIT_S = 40.0
+_SLOT_LIFE_S = 60.0
+DIAL_SLOT = "dial_slot"
+"""The moment of the carrier's rate that a deferred call has reserved, in `carrier_data`."""
+
 _FIRST_ASK_S = 6.0
 _FIRST_RECONCILE_S = 2.0
 _RECORD_FRESH = timedelta(minutes=10)
@@ -124,6 +129,8 @@ class Dialer:
                 crm_detail={**entry.attempt.crm_detail, "read_at": read_at},
             )
             await entry.note("prepared", phone=prepared.phone)
+            if prepared.opted_out:
+                await suppress(entry, reason="marked in the CRM", source="crm")
         return True
 
     async def _gate(self, attempt_id: str) -> bool:
@@ -184,13 +191,20 @@ class Dialer:
         return await self._accept(attempt_id, receipt)
 
     async def _wait_for_rate(self, attempt: Attempt) -> bool:
-        """Take the carrier's next dial slot and wait for it; a far one defers the call instead."""
-        rate = self._directory.carrier(attempt.carrier).capabilities.dials_per_second
-        wait = await self._counters.reserve(f"{attempt.carrier}:dial", rate)
+        """Wait for the carrier's next dial slot; for a far one the call is deferred, and keeps it."""
+        now = self._ledger.clock.now()
+        kept = attempt.carrier_data.get(DIAL_SLOT)
+        wait = (datetime.fromisoformat(kept) - now).total_seconds() if kept else -_SLOT_LIFE_S
+        if wait <= -_SLOT_LIFE_S:
+            rate = self._directory.carrier(attempt.carrier).capabilities.dials_per_second
+            wait = await self._counters.reserve(f"{attempt.carrier}:dial", rate)
         if wait > _LONGEST_RATE_WAIT_S:
             async with self._ledger.open(attempt.id, SOURCE) as entry:
+                slot = (now + timedelta(seconds=wait)).isoformat()
+                await entry.set(carrier_data={**entry.attempt.carrier_data, DIAL_SLOT: slot})
                 await self._defer(entry, wait, "the carrier's dial rate")
             return False
+        wait = max(wait, 0.0)
         await asyncio.sleep(wait)
         return True
 

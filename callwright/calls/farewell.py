@@ -75,13 +75,24 @@ class Farewell:
             attempt = await self._ledger.get(attempt.id)
         if await self._until_over(attempt.id, _END_WAIT_S):
             return
-        try:
-            await self._reconciler.refresh(attempt)
-        except VendorError as error:
-            log.warning("the carrier cannot be asked", call_id=attempt.id, error=str(error))
+        await self.look(attempt)
         async with self._ledger.open(attempt.id, "conversation") as entry:
             if entry.attempt.state in LIVE:
                 await entry.timer(TimerKind.LONGEST_CALL, 5)
+
+    async def look(self, attempt: Attempt) -> None:
+        """Apply what the carrier says about a call, when it can be asked."""
+        try:
+            async with asyncio.timeout(_SAY_LIMIT_S):
+                await self._reconciler.refresh(attempt)
+        except (VendorError, TimeoutError) as error:
+            log.warning("the carrier cannot be asked", call_id=attempt.id, error=str(error))
+
+    async def is_up(self, attempt: Attempt) -> bool:
+        """Whether the person's leg is up, by asking the carrier too: its webhook may lag behind its socket."""
+        if (await self._ledger.get(attempt.id)).state in LIVE:
+            await self.look(attempt)
+        return (await self._ledger.get(attempt.id)).state in LIVE
 
     async def _until_over(self, attempt_id: str, limit_s: float) -> bool:
         """Wait for the call to be over here; False after the limit."""

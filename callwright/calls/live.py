@@ -9,7 +9,9 @@ from pathlib import Path
 import structlog
 
 from callwright.calls.conversation import Conversation, ConversationTools
-from callwright.calls.ledger import TOPIC
+from callwright.calls.ledger import TOPIC, TimerKind
+from callwright.domain.attempt import Attempt
+from callwright.domain.outcome import EndReason, HangUpBy
 from callwright.domain.states import CallState
 from callwright.storage import attempts
 from callwright.storage.bus import Bus
@@ -72,10 +74,23 @@ class LiveCalls:
         for attempt in answered:
             if attempt.id in self._running or attempt.end_reason is not None:
                 continue
-            conversation = Conversation(self._tools, attempt, await self._tools.agents.of(attempt))
-            task = asyncio.create_task(conversation.run(), name=f"conversation {attempt.id}")
-            self._running[attempt.id] = (conversation, task)
-            task.add_done_callback(partial(self._over, attempt.id))
+            try:
+                await self._begin(attempt)
+            except Exception:  # supervision point: one call that cannot be held must not stop the others
+                log.exception("a conversation could not start", call_id=attempt.id)
+                await self._give_up(attempt)
+
+    async def _begin(self, attempt: Attempt) -> None:
+        conversation = Conversation(self._tools, attempt, await self._tools.agents.of(attempt))
+        task = asyncio.create_task(conversation.run(), name=f"conversation {attempt.id}")
+        self._running[attempt.id] = (conversation, task)
+        task.add_done_callback(partial(self._over, attempt.id))
+
+    async def _give_up(self, attempt: Attempt) -> None:
+        detail = "the conversation could not start; the log tells why"
+        async with self._tools.ledger.open(attempt.id, "conversation") as entry:
+            await entry.set(end_reason=EndReason.MEDIA_FAILED, hang_up_by=HangUpBy.US, end_detail=detail)
+            await entry.timer(TimerKind.LONGEST_CALL, 0)
 
     async def stop(self) -> None:
         """End every conversation politely, within 20 s."""

@@ -15,10 +15,11 @@ from callwright.ports.voice_agent import ConversationStart
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a call needs before the gate can look at it: E.164 number and typed variables."""
+    """What a call needs before the gate can look at it: E.164 number, typed variables, the CRM's do-not-call."""
 
     phone: str
     variables: dict[str, Any]
+    opted_out: bool = False
 
 
 async def prepare(
@@ -27,7 +28,9 @@ async def prepare(
     """Read the CRM record, if there is one; raises InvalidInput for what can never be called, or VendorError."""
     record = await _read_record(attempt, directory)
     given = {**_mapped(record, agent), **attempt.variables}
-    return Prepared(_phone(attempt, record, agent, region), variables_for(agent, given))
+    return Prepared(
+        _phone(attempt, record, agent, region), variables_for(agent, given), _opted_out(record, agent)
+    )
 
 
 def variables_for(agent: AgentDefinition, given: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +76,14 @@ def _mapped(record: CrmRecord | None, agent: AgentDefinition) -> dict[str, Any]:
     if record is None or agent.crm is None:
         return {}
     return {name: record.values.get(source) for name, source in agent.crm.variables.items()}
+
+
+def _opted_out(record: CrmRecord | None, agent: AgentDefinition) -> bool:
+    """Whether the CRM says that this person is not to be called."""
+    field = agent.crm.opt_out_field if agent.crm is not None else None
+    return (
+        record is not None and field is not None and record.values.get(field) in {True, "true", "True", "1"}
+    )
 
 
 def _phone(attempt: Attempt, record: CrmRecord | None, agent: AgentDefinition, region: str | None) -> str:

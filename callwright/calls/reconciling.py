@@ -71,7 +71,7 @@ class Reconciler:
         try:
             call = await self._ask_carrier(attempt, agent)
             too_long = self._rings_too_long(attempt, agent)
-            if attempt.hang_up_requested or (too_long and not _is_over(call)):
+            if attempt.hang_up_requested or (too_long and _rings(call)):
                 cause = HangUpCause.CANCELED
                 handle = handle_of(attempt, agent.caller_id)
                 await self._directory.carrier(attempt.carrier).hang_up(handle, cause)
@@ -111,9 +111,11 @@ class Reconciler:
             if call is not None and _is_over(call):
                 await apply_call(entry, call, agent.limits.longest_call_s)
             else:
-                reason = entry.attempt.end_reason or EndReason.COMPLETED
                 await entry.move(
-                    Signal.END, end_reason=reason, hang_up_by=HangUpBy.LIMIT, end_detail="longest call"
+                    Signal.END,
+                    end_reason=entry.attempt.end_reason or EndReason.COMPLETED,
+                    hang_up_by=entry.attempt.hang_up_by or HangUpBy.LIMIT,
+                    end_detail=entry.attempt.end_detail or "longest call",
                 )
 
     async def refresh(self, attempt: Attempt) -> CarrierCall | None:
@@ -161,6 +163,10 @@ class Reconciler:
         async with self._ledger.open(attempt.id, SOURCE) as entry:
             await entry.note("carrier.unreachable", detail=str(error))
             await entry.timer(kind, max(_UNREACHABLE_PAUSE_S, error.retry_after_s or 0.0))
+
+
+def _rings(call: CarrierCall | None) -> bool:
+    return call is not None and call.state in {CarrierCallState.PLACED, CarrierCallState.RINGING}
 
 
 def _is_over(call: CarrierCall | None) -> bool:

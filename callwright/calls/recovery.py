@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 _DEAD_AFTER = timedelta(seconds=10)
 _BATCH = 500
 _AT_ONCE = 32
+_HUNG_UP_WITHIN_S = 50.0
 _DIED = "the process that held the call died"
 _REJOIN_WITHIN = timedelta(seconds=15)
 _OWNED = (CallState.DIALING, CallState.UNKNOWN, *LIVE)
@@ -165,6 +166,8 @@ class Recovery:
             if leaves and untold:
                 # With the owner, lest a conversation starts beside the farewell.
                 await entry.set(end_reason=EndReason.MEDIA_FAILED, hang_up_by=HangUpBy.US, end_detail=_DIED)
+            if leaves:
+                await entry.timer(TimerKind.LONGEST_CALL, _HUNG_UP_WITHIN_S)
             current = entry.attempt
         if leaves:
             await self._send_off(current, apologise=untold)

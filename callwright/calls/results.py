@@ -70,21 +70,16 @@ def classify(agent: AgentDefinition, raw: dict[str, Any]) -> tuple[dict[str, Any
     return collected, missing, rejected
 
 
-async def suppress(entry: Entry) -> None:
-    """Put the person's number on the suppression list: they asked not to be called again."""
-    phone = entry.attempt.phone
+async def suppress(entry: Entry, *, reason: str = "asked not to be called", source: str = "call") -> None:
+    """Put the person's number on the suppression list: they do not want to be called."""
+    phone, evidence = entry.attempt.phone, entry.attempt.id
     try:
         await suppressions.add(
-            entry.conn,
-            phone,
-            reason="asked not to be called",
-            source="call",
-            now=entry.now(),
-            evidence=entry.attempt.id,
+            entry.conn, phone, reason=reason, source=source, now=entry.now(), evidence=evidence
         )
     except InvalidInput as error:
         await entry.note("fault", detail=f"{phone} could not be suppressed: {error}")
-    await entry.note("opt_out", dedup_key="opt_out", phone=phone)
+    await entry.note("opt_out", dedup_key="opt_out", phone=phone, reason=reason)
 
 
 async def _complete_transcript(entry: Entry, result: ConversationResult) -> None:

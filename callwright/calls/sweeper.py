@@ -169,7 +169,7 @@ class Sweeper:
         }
         self._started &= wanted.keys()
         for workflow_id in [name for name in wanted if name not in self._started][
-            : room - len(self._started)
+            : max(0, room - len(self._started))
         ]:
             await self._workflows.start(DIAL, workflow_id, wanted[workflow_id])
             self._started.add(workflow_id)

@@ -1,9 +1,14 @@
 """The transcript of a running call: kept for a second, then stored, so that a crash loses little."""
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
 from callwright.calls.ledger import Ledger
 from callwright.domain.events import CallEvent, TranscriptLine
 from callwright.ports.voice_agent import Said
 from callwright.storage import events, transcripts
+
+log = structlog.get_logger(__name__)
 
 _MOST_LINES = 2000
 
@@ -26,6 +31,15 @@ class TalkLog:
             return
         at_ms = self._started_at.setdefault(said.key, at_ms)
         self._waiting[said.key] = TranscriptLine(said.key, said.speaker, said.text, at_ms, said.interrupted)
+
+    async def try_flush(self) -> None:
+        """`flush` in mid-call: a database that is away for a moment must not end a conversation."""
+        try:
+            await self.flush()
+        except SQLAlchemyError as error:
+            log.warning(
+                "the transcript is stored later", call_id=self._attempt_id, error=type(error).__name__
+            )
 
     async def flush(self) -> None:
         """Store what came since the last flush; it is kept for the next one when the database fails."""

@@ -27,7 +27,7 @@ class HttpTools:
     """Runs HTTP tools; one client for all calls of the process."""
 
     def __init__(self) -> None:
-        self._client = httpx2.AsyncClient(trust_env=False, follow_redirects=False)
+        self._client = httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=None)
 
     async def run(self, agent: AgentDefinition, called: ToolCalled, call_id: str) -> tuple[str, bool]:
         """The tool's answer as text, and whether it is an error. Does not raise for what a tool does wrong."""

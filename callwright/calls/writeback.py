@@ -83,7 +83,8 @@ class CrmWriter:
         else:
             parts.append(self._update("outcome", outcome, attempt, mapping, crm))
             if attempt.results_state in SETTLED:
-                parts.append(self._update("results", results, attempt, mapping, crm))
+                late = {**results, **opt_out_values(attempt, mapping)}
+                parts.append(self._update("results", late, attempt, mapping, crm))
         if mapping.log_call:
             parts.append(Part("call", lambda _again: self._log_call(attempt, mapping, crm)))
         if mapping.note is not NoteKind.NONE and attempt.results_state in SETTLED and attempt.answered_at:
@@ -209,9 +210,12 @@ def outcome_values(attempt: Attempt, mapping: CrmMapping) -> dict[str, Any]:
         values[mapping.outcome_field] = mapping.outcome_values.get(
             attempt.end_reason, str(attempt.end_reason)
         )
-    if mapping.opt_out_field and attempt.opted_out:
-        values[mapping.opt_out_field] = True
-    return values
+    return {**values, **opt_out_values(attempt, mapping)}
+
+
+def opt_out_values(attempt: Attempt, mapping: CrmMapping) -> dict[str, Any]:
+    """The CRM field that tells of a wish not to be called."""
+    return {mapping.opt_out_field: True} if mapping.opt_out_field and attempt.opted_out else {}
 
 
 def result_values(attempt: Attempt, mapping: CrmMapping) -> dict[str, Any]:

@@ -112,6 +112,7 @@ class Database:
             "json_serializer": to_json,
             "execution_options": {_FACTS: facts},
             "pool_timeout": WAIT_S,
+            "hide_parameters": True,  # an error of the driver must not show tokens
         }
         if self.is_sqlite:
             writer = create_async_engine(self.url, pool_size=1, max_overflow=0, **common)
@@ -202,6 +203,13 @@ def _prepare_sqlite(engine: AsyncEngine, *, begin: str, query_only: bool) -> Non
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute(f"PRAGMA query_only = {'ON' if query_only else 'OFF'}")
         cursor.close()
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def keep_when_cancelled(context: Any) -> None:
+        # A connection thrown away in mid-statement would keep its lock until it is garbage collected; kept, its
+        # rollback waits in the driver's thread for the statement to end.
+        if isinstance(context.original_exception, asyncio.CancelledError):
+            context.is_disconnect = False
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin_transaction(connection: Any) -> None:

@@ -8,7 +8,7 @@ _HIDDEN = "***"
 _KEYED = re.compile(
     r"""(?ix)
     (["']?\b(?:api[_-]?key|apikey|xi-api-key|authorization|access_token|refresh_token|client_secret|password|secret
-        |token|signed_url|conversation_signature|credentials|webhook_secret)\b["']?\s*[:=]\s*)
+        |\w*token|signed_url|conversation_signature|credentials|webhook_secret)\b["']?\s*[:=]\s*)
     ("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:[A-Za-z-]+\s)?[^\s,;&}"']+)
     """
 )

@@ -8,7 +8,9 @@ import hmac
 
 def same(given: str, expected: str) -> bool:
     """Whether two texts are equal, in time that does not depend on where they differ."""
-    return hmac.compare_digest(given.encode(), expected.encode())
+    return hmac.compare_digest(
+        given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")
+    )
 
 
 def hmac_hex(secret: str, message: bytes, algorithm: str = "sha256") -> str:

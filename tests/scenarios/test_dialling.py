@@ -129,6 +129,27 @@ async def test_outside_of_lawful_hours_nobody_is_dialled(tmp_path: Path) -> None
         assert stage.carrier.dials_by_phone[ADA] == 0
 
 
+async def test_a_record_that_is_marked_in_the_crm_is_not_called(tmp_path: Path) -> None:
+    """The do-not-call field of the mapping is read too, not only written."""
+    async with Stage(tmp_path, {ADA: BUSY}) as stage:
+        stage.crm.edit(stage.record_of[ADA], {"Do_Not_Call": True})
+        attempt = await stage.until(await stage.call(ADA))
+        assert attempt.end_reason is EndReason.NOT_ALLOWED
+        assert stage.carrier.dials_by_phone[ADA] == 0
+
+
+async def test_many_calls_share_the_carriers_rate(tmp_path: Path) -> None:
+    """Calls whose slot is far off keep it: all are dialled, none faster than the carrier allows."""
+    people = {f"+4477009001{number:02d}": BUSY for number in range(1, 13)}
+    options = StageOptions(environment={"INFOBIP_DIALS_PER_SECOND": "2"})
+    async with Stage(tmp_path, people, options) as stage:
+        calls = [await stage.call(phone) for phone in people]
+        for call_id in calls:
+            attempt = await stage.until(call_id, within_s=40)
+            assert attempt.end_reason is EndReason.BUSY
+        assert set(stage.carrier.dials_by_phone.values()) == {1}
+
+
 async def test_a_record_that_cannot_be_called_says_why(tmp_path: Path) -> None:
     """No number, or none that can be one: the CRM is told."""
     async with Stage(tmp_path, {ADA: BUSY}) as stage:
