@@ -36,17 +36,19 @@ async def play_all(arguments: argparse.Namespace, databases: Databases) -> int:
 
 
 async def _boundaries(season: Season, database: str, arguments: argparse.Namespace) -> None:
-    """Learn which boundaries there are, then die at each; then at each that only a recovery passes."""
+    """Learn which boundaries there are, then die at each; then at each that only a recovery passes.
+
+    With SQLite the process is started again; with PostgreSQL another one takes over.
+    """
     calm = await season.play(
         "no kill", database, "no kill", lambda scene, url: boundary_scene(scene, url, None)
     )
     known = _chosen(Counter(calm.boundaries), arguments)
+    name, play = ("taken over", takeover_scene) if database == "postgresql" else ("restarted", boundary_scene)
     recovery: Counter[str] = Counter()
-    if "restart" in arguments.scenes:
-        for scene in await season.boundaries("at boundaries, restarted", database, boundary_scene, known):
+    if "boundaries" in arguments.scenes:
+        for scene in await season.boundaries(f"at boundaries, {name}", database, play, known):
             recovery |= Counter(scene.recovery)
-    if "takeover" in arguments.scenes and database == "postgresql":
-        await season.boundaries("at boundaries, taken over", database, takeover_scene, known)
     if "recovery" in arguments.scenes:
         fresh = Counter({name: count for name, count in recovery.items() if name not in calm.boundaries})
         await season.boundaries("twice, in recovery", database, recovery_scene, _chosen(fresh, arguments))
@@ -67,7 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="only boundaries whose name contains this")
     parser.add_argument("--random", type=int, default=50, help="kills at random moments (0: none)")
     parser.add_argument("--calls", type=int, default=80, help="people called during the random kills")
-    parser.add_argument("--scenes", default="restart,takeover,recovery,random", help="only these kinds")
+    parser.add_argument("--scenes", default="boundaries,recovery,random", help="only these kinds")
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--parallel", type=int, default=3, help="scenes at once")
     parser.add_argument("--seed", type=int, default=1)

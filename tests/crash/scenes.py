@@ -27,6 +27,7 @@ _REACHED_WITHIN_S = 60.0
 
 _CALM_WITHIN_S = 30.0
 _TWICE_EVERY = 8
+_ALWAYS = 1_000_000
 _CRM_LATENCY_S = 0.25
 """Slow enough for two rounds of one call, if there were two, to meet."""
 
@@ -124,8 +125,11 @@ async def random_scene(scene: Scene, url: str, kills: int, seed: int, calls: int
 
 
 def _make_trouble(world: CrashWorld) -> None:
-    """One dial whose answer is lost, and a first write to the second person's record that fails."""
-    world.stage.carrier.faults.add(Fault("POST /calls/1/calls$", FaultKind.DROP_AFTER, skip=2))
+    """One dial whose answer is lost; a first write to the second person's record that fails; bad webhooks, slow CRM."""
+    faults = world.stage.carrier.faults
+    faults.add(Fault("POST /calls/1/calls$", FaultKind.DROP_AFTER, skip=2))
+    for kind in (FaultKind.LOSE, FaultKind.REPEAT, FaultKind.REORDER):
+        faults.add(Fault("webhook CALL_", kind, times=_ALWAYS, probability=0.08))
     record_id = world.stage.record_of[world.callees[1].phone]
     fault = Fault(
         f"PUT /crm/v8/Leads/{record_id}$", FaultKind.STATUS, status=500, body={"code": "INTERNAL_ERROR"}
