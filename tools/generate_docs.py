@@ -7,10 +7,11 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from callwright.config import Settings
+from callwright.config import ClientSettings, Settings
 from callwright.domain.states import FROM_CARRIER, IN_FLIGHT, LIVE, TRANSITIONS, CallState
 from callwright.ports.carrier import CarrierCapabilities
 from callwright.registry import IntegrationSpec, Role, integrations
+from tools import agent_keys
 from tools.command_line import Command, callwright_commands
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -29,6 +30,7 @@ def main() -> None:
 def pages() -> Mapping[str, str]:
     """File name in docs/ -> what it has to hold."""
     return {
+        "agents.md": agent_keys.filled((DOCS / "agents.md").read_text(encoding="utf-8")),
         "commands.md": _page("Commands", "callwright/cli", _commands(callwright_commands())),
         "call-states.md": _page("Call states", "callwright/domain/states.py", _call_states()),
         "capabilities.md": _page("Capabilities", "the SPECs of callwright/integrations", _capabilities()),
@@ -134,8 +136,14 @@ def _carrier_rows(carriers: list[IntegrationSpec]) -> Iterable[tuple[str, ...]]:
 
 
 def _settings() -> Iterable[str]:
-    yield "Settings are read from the environment and from `.env`. Names are those of the source documents."
+    yield (
+        "Settings are read from the environment and from `.env` in the working folder; the environment wins. "
+        "`callwright settings` shows them with what is set here."
+    )
     yield _settings_table(Settings)
+    yield "## Commands that ask a running server"
+    yield "For `callwright call` and `callwright calls`, which may run on another machine."
+    yield _settings_table(ClientSettings)
     for spec in integrations().values():
         yield f"## {spec.title}"
         yield "In use as soon as one of these is set."

@@ -17,16 +17,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("serve")(serve.serve)
-app.command("call")(place.call)
-app.add_typer(calls.app, name="calls")
-app.add_typer(agents.app, name="agents")
-app.add_typer(crm.app, name="crm")
-app.add_typer(keys.app, name="keys")
-app.command("check")(check.check)
-app.command("setup")(setup.setup)
-app.command("settings")(settings.settings)
-app.command("version")(version.version)
 
 
 @app.command(
@@ -34,12 +24,24 @@ app.command("version")(version.version)
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )
 def demo(context: typer.Context) -> None:
-    """Place calls in a simulated world: no account, no key, no internet."""
+    """Place calls in a simulated world; needs no account."""
     from callwright.cli.demo import demo as run
 
     inner = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    inner.command()(run)
+    inner.command(context_settings={"help_option_names": ["-h", "--help"]})(run)
     inner(args=context.args, prog_name="callwright demo")
+
+
+app.command("serve")(serve.serve)
+app.command("check")(check.check)
+app.command("setup")(setup.setup)
+app.command("settings")(settings.settings)
+app.command("call")(place.call)
+app.add_typer(calls.app, name="calls")
+app.add_typer(agents.app, name="agents")
+app.add_typer(crm.app, name="crm")
+app.add_typer(keys.app, name="keys")
+app.command("version")(version.version)
 
 
 def main() -> None:

@@ -21,13 +21,19 @@ _LARGEST_FILE = 1024 * 1024
 
 @app.command("import")
 def import_(files: _Files) -> None:
-    """Check and store agents; other content than before becomes the next version. All or none are stored."""
+    """Check and store agents, all or none of them.
+
+    Other content than before becomes the next version; calls keep the version they were created with.
+    """
     asyncio.run(_import(files))
 
 
 @app.command("check")
 def check(files: _Files) -> None:
-    """Check agents against what is configured and against the CRM's fields; nothing is stored."""
+    """Check agents without storing them.
+
+    They are compared with what is configured and with the CRM's fields.
+    """
     asyncio.run(_check(files))
 
 
@@ -49,7 +55,7 @@ def show(
 
 @app.command("archive")
 def archive(name: Annotated[str, typer.Argument(help="The agent's name.")]) -> None:
-    """Keep an agent from being used for new calls; importing it brings it back."""
+    """Keep an agent from new calls; importing it undoes that."""
     asyncio.run(_archive(name))
 
 
@@ -131,12 +137,14 @@ def read_definitions(files: list[Path]) -> "list[AgentDefinition]":
     problems: list[Problem] = []
     definitions = []
     for path in files:
-        for document in _documents(path, problems):
+        documents = _documents(path, problems)
+        for number, document in enumerate(documents, 1):
+            where = f"{path} (agent {number})" if len(documents) > 1 else str(path)
             try:
                 definitions.append(parse_agent(document))
             except InvalidInput as error:
                 problems.extend(
-                    Problem(f"{path}: {item.where}", item.what, item.remedy) for item in error.problems
+                    Problem(f"{where}: {item.where}", item.what, item.remedy) for item in error.problems
                 )
     if problems:
         raise InvalidInput(*problems)

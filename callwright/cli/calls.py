@@ -130,9 +130,12 @@ def export(
     ] = None,
     kind: Annotated[str, typer.Option("--format", help="csv or jsonl.")] = "csv",
 ) -> None:
-    """Write all calls that match to a file: a table for spreadsheets (csv), or one JSON object a line (jsonl)."""
+    """Write calls to a file, for spreadsheets or programs.
+
+    All calls that match, as a table (csv) or as one JSON object a line (jsonl).
+    """
     if kind not in {"csv", "jsonl"}:
-        raise InvalidInput(Problem("--format", f"{kind!r} is none.", "There are: csv, jsonl."))
+        raise InvalidInput(Problem("--format", f"{kind!r} is not a format.", "There are: csv, jsonl."))
     with server.connect() as client, _open(output) as file:
         found = client.pages("/calls", sys.maxsize, **filters.query())
         count = _write_csv(file, found) if kind == "csv" else _write_lines(file, found)

@@ -32,9 +32,10 @@ class _Line:
 
 
 def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Test credentials, the vendors' set-up, quota, the public address, the database and the data folder.
+    """Test everything that a call needs.
 
-    Exits with 1 when something does not work.
+    Credentials, the vendors' set-up, quota, the public address (so let `callwright serve` run), the database and the
+    data folder: one line each, with what to do. Exits with 1 when something does not work.
     """
     lines = asyncio.run(_check())
     if as_json:
@@ -48,7 +49,7 @@ def check(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
 async def _check() -> list[_Line]:
     from callwright.cli.workshop import configure, open_workshop
-    from callwright.domain.errors import CallwrightError
+    from callwright.domain.errors import ConfigurationError
     from callwright.registry import Role
 
     configuration = configure()
@@ -59,11 +60,10 @@ async def _check() -> list[_Line]:
             lines.append(_Line("database", await _database(workshop)))
             lines.extend(_missing(role) for role in Role if not workshop.directory.names(role))
             lines.extend(await _integrations(workshop))
-    except CallwrightError:
-        raise
-    except Exception as error:  # supervision point: whatever the database's driver raises is a result
-        lines.append(
-            _Line("database", _failed("connect", error, "Check DATABASE_URL, and that the server runs."))
+    except ConfigurationError as error:
+        lines.extend(
+            _Line("database", CheckResult(problem.where, Health.FAILED, problem.what, problem.remedy))
+            for problem in error.problems
         )
     return lines
 
@@ -84,7 +84,7 @@ def _folder(folder: "Path") -> CheckResult:
     detail = f"{folder.resolve()}, {free / 1024**3:.1f} GiB free"
     if free < _LITTLE_SPACE:
         return CheckResult(
-            "space", Health.WARNING, detail, "Make room: an hour of calls takes 115 MB of recordings."
+            "space", Health.WARNING, detail, "Make room: an hour of talk takes 230 MB of recordings."
         )
     return CheckResult("write", Health.OK, detail)
 
@@ -126,8 +126,11 @@ def _is_ours(response: Any) -> bool:
 
 async def _database(workshop: "Workshop") -> CheckResult:
     await workshop.database.ping()
-    url = workshop.database.url
-    shown = url.render_as_string(hide_password=True)
+    database = workshop.database
+    if database.is_sqlite:
+        shown = f"SQLite in {database.url.database}"
+    else:
+        shown = database.url.set(drivername="postgresql").render_as_string(hide_password=True)
     return CheckResult("answer", Health.OK, f"{shown}, at the newest schema")
 
 

@@ -32,7 +32,11 @@ def try_mapping(
         str, typer.Option(help="Read this record, and show what the agent would be told.")
     ] = "",
 ) -> None:
-    """Check an agent's mapping against the CRM's fields; with --record, try it on a record. Writes nothing."""
+    """Check an agent's mapping, or try it on a record.
+
+    It is compared with the CRM's fields; with --record, the record is read and shown as the agent would be told.
+    Writes nothing.
+    """
     asyncio.run(_test_mapping(agent, record))
 
 

@@ -1,6 +1,7 @@
 """`callwright demo`: twelve calls through the true protocols, with simulated vendors and people on this machine."""
 
 import asyncio
+import shutil
 import sys
 import tempfile
 import time
@@ -10,13 +11,17 @@ from typing import Annotated, Any
 
 import httpx2
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from callwright.app import Callwright
 from callwright.cli.demo_view import DemoView
 from callwright.cli.demo_world import DemoWorld, choose_cast, free_port, until_listening
 from callwright.config import child_environment, load
+from callwright.domain.errors import InvalidInput, Problem
+from callwright.domain.scopes import Scope
 from callwright.media.collector import spare_collector
 from callwright.ports.operations import SetupPlan
 from callwright.storage import api_keys
@@ -26,7 +31,7 @@ _CALLS_LIMIT_S = 90.0
 _STOP_S = 15.0
 _SETTLED = "done"
 _PICTURE_WIDTH = 100
-_SCOPES = ("calls:read", "calls:write", "agents:read")
+_SCOPES = tuple(str(scope) for scope in Scope if scope is not Scope.ADMIN)
 
 
 def demo(
@@ -37,10 +42,16 @@ def demo(
     ] = None,
     picture: Annotated[Path | None, typer.Option(help="Save what is shown as an SVG picture.")] = None,
 ) -> None:
-    """Place twelve calls through the true protocols, with simulated vendors; no account, key or internet."""
+    """Place twelve calls in a simulated world.
+
+    Simulated vendors and people on this machine, true protocols, real audio: no account, no key, no internet.
+    """
     configure_logs("WARNING")
     data_dir = folder or Path(tempfile.mkdtemp(prefix="callwright-demo-"))
-    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise InvalidInput(Problem("--folder", f"{data_dir} cannot be made ({error.strerror}).")) from error
     console = Console(record=picture is not None, width=_PICTURE_WIDTH if picture is not None else None)
     code = asyncio.run(_Demo(console, data_dir.resolve(), record_traffic).run(serve=serve))
     if picture is not None:
@@ -77,6 +88,8 @@ class _Demo:
             failures = self._report(calls, time.monotonic() - started)
             if serve:
                 await self._keep_running(server)
+                self._console.print(f"[red]The server ended by itself, with code {server.returncode}.[/]")
+                return 1
             return 1 if failures else 0
         finally:
             if server is not None:
@@ -87,8 +100,11 @@ class _Demo:
         """What an operator does once: set up the vendors, import the agent, create a key."""
         cast = self._demo_world.cast
         names = ", ".join(spec.title for spec in (cast.carrier, cast.engine, cast.crm))
+        self._console.print(f"[bold]Callwright demo[/]: simulated {names},")
+        self._console.print("true protocols, real audio, all on this machine.")
+        opening = f"{self._demo_world.world.clock.now().astimezone(self._demo_world.zone):%A %H:%M}"
         self._console.print(
-            f"[bold]Callwright demo[/]: simulated {names} on loopback, true protocols, real audio."
+            f"[dim]> the agent says, < the person says. In this world it is {opening} ({self._demo_world.zone}).[/]\n"
         )
         app = await Callwright.build(load(environment))
         try:
@@ -146,20 +162,19 @@ class _Demo:
 
     def _report(self, calls: list[dict[str, Any]], elapsed_s: float) -> int:
         """Print the table; returns how many calls are not as they should be."""
-        table = Table(title="What became of the calls")
-        for column in ("who", "outcome", "answers", "CRM", "talk s", "first word ms"):
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for column in ("who", "outcome", "answers", "CRM"):
             table.add_column(column, overflow="fold")
+        for column in ("talk\ns", "first\nword ms"):
+            table.add_column(column, justify="right")
         failures = 0
         for call in calls:
             good = call["state"] == _SETTLED and call["crm_state"] == "written"
             failures += not good
-            answers = ", ".join(
-                _answer(name, value) for name, value in call["collected"].items() if value is not False
-            )
             table.add_row(
                 call["variables"].get("first_name", "-"),
                 call["end_reason"] or call["state"],
-                answers,
+                _answers(call),
                 f"[green]{call['crm_state']}[/]" if good else f"[red]{call['crm_state']}[/]",
                 f"{call['duration_s']:.0f}" if call["duration_s"] else "-",
                 f"{call['first_word_ms']:.0f}" if call["first_word_ms"] else "-",
@@ -168,7 +183,7 @@ class _Demo:
         self._console.print(
             f"{len(calls) - failures} of {len(calls)} outcomes are in the CRM; {elapsed_s:.0f} s in all."
         )
-        self._console.print(f"Recordings and database: {self._data_dir}")
+        self._console.print(f"Recordings and database: {self._data_dir}", soft_wrap=True)
         violations = [text for sim in self._demo_world.simulators.values() for text in sim.traffic.violations]
         for text in violations:
             self._console.print(f"[red]Broken vendor rule:[/] {text}")
@@ -176,13 +191,34 @@ class _Demo:
 
     async def _keep_running(self, server: asyncio.subprocess.Process) -> None:
         base = f"http://127.0.0.1:{self._port}"
-        self._console.print(f"The world keeps running. API: {base}/docs  key: {self._key}  Stop with Ctrl+C.")
+        command = "callwright" if shutil.which("callwright") else sys.argv[0]
+        record = self._demo_world.world.records[0].record_id
+        for line in (
+            f"\nThe world keeps running until Ctrl-C. API reference: [bold]{base}/docs[/]",
+            "Look around from another terminal:\n",
+            f"  export CALLWRIGHT_URL={base}",
+            f"  export CALLWRIGHT_API_KEY={self._key}",
+            f"  {command} calls list",
+            f"  {command} call {self._demo_world.agent().name} --record {record} --wait",
+        ):
+            self._console.print(line, soft_wrap=True, highlight=False)
         with suppress(asyncio.CancelledError, KeyboardInterrupt):
             await server.wait()
 
 
+def _answers(call: dict[str, Any]) -> str:
+    """What the person told, and what they were asked in vain."""
+    told = [_answer(name, value) for name, value in call["collected"].items() if value is not False]
+    unknown = f"[dim]not learnt: {', '.join(_words(name) for name in call['missing'])}[/]"
+    return ", ".join(told) if told or not call["missing"] else unknown
+
+
 def _answer(name: str, value: Any) -> str:
-    return name.replace("_", " ") if value is True else f"{name.replace('_', ' ')}: {value}"
+    return _words(name) if value is True else f"{_words(name)}: {escape(str(value))}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 async def _stop(server: asyncio.subprocess.Process) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,9 @@ from callwright.simulation.world import WorldRecord
 
 _PAUSE_S = 0.5
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "bright_red", "bright_cyan", "bright_magenta")
-_SHOWN = frozenset({"ringing", "answered", "talking", "ended", "done", "unknown"})
+_SHOWN = frozenset({"ringing", "talking", "unknown"})
+_INDENT = 9
+"""Columns taken by a name and by the mark of who speaks."""
 
 
 class DemoView:
@@ -23,6 +26,8 @@ class DemoView:
         self._console = console
         self._records = records
         self._people: dict[str, str] = {}
+        self._outcomes: dict[str, str] = {}
+        self._crm: dict[str, str] = {}
         self._done: set[str] = set()
         self._changed = asyncio.Event()
         self._cursor = 0
@@ -63,18 +68,35 @@ class DemoView:
                     self._show(json.loads(line.removeprefix("data: ")))
 
     def _show(self, item: dict[str, Any]) -> None:
-        who = self._people.get(item["call_id"])
+        call_id, data = item["call_id"], item["data"]
+        who = self._people.get(call_id)
         if who is None:
             return
-        data = item["data"]
-        if item["kind"] == "state" and data["to"] in _SHOWN:
-            why = f" ({data['end_reason']})" if data.get("end_reason") else ""
-            self._console.print(f"{who} [dim]{data['to']}{why}[/]")
-            if data["to"] == "done":
-                self._done.add(item["call_id"])
-                self._changed.set()
+        if item["kind"] == "state":
+            self._show_state(call_id, who, data)
+        elif item["kind"] == "crm":
+            self._crm[call_id] = data["state"]
         elif item["kind"] == "transcript":
             for line in data["lines"]:
                 mark = "<" if line["speaker"] == "person" else ">"
-                cut = " [dim](interrupted)[/]" if line["interrupted"] else ""
-                self._console.print(f"{who} {mark} {escape(line['text'])}{cut}")
+                self._say(who, mark, line["text"], interrupted=line["interrupted"])
+
+    def _show_state(self, call_id: str, who: str, data: dict[str, Any]) -> None:
+        """The end is told once all is known of it: the last words come after the hang-up."""
+        state = data["to"]
+        if state in _SHOWN:
+            self._console.print(f"{who} [dim]{state}[/]")
+        elif state == "ended":
+            self._outcomes[call_id] = data.get("end_reason", state)
+        elif state == "done":
+            outcome, crm = self._outcomes.get(call_id, state), self._crm.get(call_id, "not told")
+            self._console.print(f"{who} [bold]{outcome}[/][dim], CRM {crm}[/]")
+            self._done.add(call_id)
+            self._changed.set()
+
+    def _say(self, who: str, mark: str, text: str, *, interrupted: bool) -> None:
+        width = max(self._console.width - _INDENT, 20)
+        first, *others = textwrap.wrap(text + (" (interrupted)" if interrupted else ""), width) or [""]
+        self._console.print(f"{who} {mark} {escape(first)}")
+        for line in others:
+            self._console.print(" " * _INDENT + escape(line))

@@ -53,8 +53,8 @@ class DemoWorld:
     def __init__(self, cast: Cast, *, traffic_folder: Path | None = None) -> None:
         self.cast = cast
         self._agent_text = _read("demo-agent.yaml")
-        zone = ZoneInfo(yaml.safe_load(self._agent_text)["time_zone"])
-        self.shift_s = shift_to_working_day(zone)
+        self.zone = ZoneInfo(yaml.safe_load(self._agent_text)["time_zone"])
+        self.shift_s = shift_to_working_day(self.zone)
         options = WorldOptions(traffic_folder=traffic_folder)
         clock = ShiftedClock(timedelta(seconds=self.shift_s))
         self.world: World = load_world(_read("demo.yaml"), clock=clock, options=options)

@@ -17,7 +17,9 @@ _SCOPES = ", ".join(Scope)
 @app.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="What it is for, so that you know it again.")],
-    scope: Annotated[list[str], typer.Option(help=f"What it may do; repeat for several: {_SCOPES}.")],
+    scope: Annotated[
+        list[str], typer.Option(metavar="SCOPE", help=f"What it may do; repeat for several: {_SCOPES}.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make an API key. It is shown once; only its hash is kept."""
@@ -45,7 +47,7 @@ async def _create(name: str, scopes: list[str], as_json: bool) -> None:
     unknown = sorted(set(scopes) - set(Scope))
     if unknown:
         raise InvalidInput(
-            *(Problem("--scope", f"{item!r} is none.", f"There are: {_SCOPES}.") for item in unknown)
+            *(Problem("--scope", f"{item!r} is not a scope.", f"There are: {_SCOPES}.") for item in unknown)
         )
     if not name.strip() or len(name) > 100:
         raise InvalidInput(Problem("NAME", "is empty or longer than 100 characters."))

@@ -34,11 +34,13 @@ class Server:
 class Filters:
     """Which calls."""
 
-    state: Annotated[str | None, typer.Option(help="Only calls in this state.")] = None
+    state: Annotated[str | None, typer.Option(help="Only calls in this state, such as talking or done.")] = (
+        None
+    )
     agent: Annotated[str | None, typer.Option(help="Only calls of this agent.")] = None
     phone: Annotated[str | None, typer.Option(help="Only calls to this number.")] = None
     record: Annotated[str | None, typer.Option(help="Only calls about this CRM record.")] = None
-    outcome: Annotated[str | None, typer.Option(help="Only calls that ended so.")] = None
+    outcome: Annotated[str | None, typer.Option(help="Only calls that ended so, such as no_answer.")] = None
     since: Annotated[
         str | None, typer.Option(help="Created then or later, such as 2026-11-20T00:00:00Z.")
     ] = None

@@ -48,17 +48,23 @@ def print_json(data: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
-    """Print a table; None is an empty cell."""
+    """Print a table; None is an empty cell. The head is left out where no column has a name."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    box, headed = (SIMPLE_HEAD, True) if any(columns) else (None, False)
+    made = Table(box=box, show_header=headed, title=title or None, title_justify="left", pad_edge=False)
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:
         made.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     console().print(made)
+
+
+def plain(value: Any) -> str:
+    """A collected value as a person writes it."""
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def moment(value: datetime | str | None) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from callwright.cli.options import Following, Json, Server, spread
-from callwright.cli.output import moment, print_json, say, warn
+from callwright.cli.output import moment, plain, print_json, say, warn
 from callwright.domain.errors import InvalidInput, Problem
 
 if TYPE_CHECKING:
@@ -23,16 +23,17 @@ def call(
     record: Annotated[str, typer.Option(help="Call this record of the agent's CRM.")] = "",
     phone: Annotated[str, typer.Option(help="Call this number, for example +447700900123.")] = "",
     var: Annotated[
-        list[str] | None, typer.Option(help="A variable of the agent, as name=value; repeat.")
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable of the agent; repeat.")
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option(help="A tag that stays with the call, as name=value.")
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A tag that stays with the call; repeat.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Place a call to a CRM record or a number, through the running server.
+    """Place a call to a CRM record or a number.
 
-    With --wait it prints what happens and what is said, and exits with 1 unless the call was completed.
+    The running server places it as soon as the rules allow. With --wait this command prints what happens and what is
+    said, and exits with 1 unless the call was completed.
     """
     body = {
         "agent": agent,
@@ -103,7 +104,10 @@ class _Seen:
                 detail = " ".join(str(data[name]) for name in ("end_reason", "end_detail") if data.get(name))
                 self._print(item, data["to"] + (f" ({detail})" if detail else ""), "cyan")
             elif item["kind"] == "gate" and data.get("verdict") != "allow":
-                self._print(item, f"{data.get('verdict')}: {_reasons(data)}", "yellow")
+                until = f" until {moment(data['until'])} UTC" if data.get("until") else ""
+                self._print(item, f"gate: {data.get('verdict')}{until}: {_reasons(data)}", "yellow")
+            elif item["kind"] == "deferred":
+                self._print(item, f"put off until {moment(data['until'])} UTC: {data['why']}", "yellow")
         self._events = len(items)
 
     def lines(self, items: list[dict[str, Any]]) -> None:
@@ -125,9 +129,8 @@ class _Seen:
 
 
 def _reasons(data: dict[str, Any]) -> str:
-    reasons = data.get("reasons") or []
-    told = [str(item.get("detail", item)) if isinstance(item, dict) else str(item) for item in reasons]
-    return "; ".join(told)
+    """What keeps the call back; rules that allow it are left out."""
+    return "; ".join(item["detail"] for item in data["reasons"] if item["verdict"] != "allow")
 
 
 def _conclude(found: dict[str, Any]) -> None:
@@ -135,7 +138,7 @@ def _conclude(found: dict[str, Any]) -> None:
     lasted = f" after {found['duration_s']:.0f} s" if found["duration_s"] else ""
     say(f"{found['end_reason']}{detail}{lasted}, CRM {found['crm_state']}", "bold")
     for name, value in found["collected"].items():
-        say(f"   {name} = {value}")
+        say(f"   {name} = {plain(value)}")
     if found["missing"]:
         say(f"   not learnt: {', '.join(found['missing'])}")
     if found["summary"]:

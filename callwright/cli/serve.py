@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -28,9 +29,10 @@ def serve(
         int | None, typer.Option(help="Port instead of PORT; 0 takes a free one.", min=0, max=65535)
     ] = None,
 ) -> None:
-    """Serve the API, webhooks and media, and place calls, until SIGTERM or Ctrl-C.
+    """Run the server: API, webhooks, media and calls.
 
-    Calls in progress then end politely. With SQLite one process uses a data folder.
+    It stops on SIGTERM or Ctrl-C: nobody is dialled any more, and whoever is on the line hears the agent's apology
+    before the hang-up. With SQLite one process uses a data folder.
     """
     import uvloop
 
@@ -48,10 +50,12 @@ def serve(
 
 async def _serve(configuration: "Configuration") -> None:
     from callwright.app import Callwright
+    from callwright.cli.workshop import opening
 
     stopping = asyncio.Event()
     _on_signal(stopping.set)
-    app = await Callwright.build(configuration)
+    with opening(configuration.settings):
+        app = await Callwright.build(configuration)
     try:
         await _run(app, stopping)
     finally:
@@ -77,10 +81,7 @@ async def _run(app: "Callwright", stopping: asyncio.Event) -> None:
     try:
         await server.start()
     except OSError as error:
-        remedy = "Stop what uses it, or set PORT to another one."
-        why = os.strerror(error.errno) if error.errno else str(error)
-        what = f"cannot listen on {settings.host}:{settings.port} ({why})."
-        raise ConfigurationError(Problem("PORT", what, remedy)) from error
+        raise ConfigurationError(_not_listening(error, settings.host, settings.port)) from error
     try:
         await app.start()
         spare_collector()
@@ -89,11 +90,21 @@ async def _run(app: "Callwright", stopping: asyncio.Event) -> None:
         if app.fenced.is_set():
             warn("Other processes have given this one up and taken over its calls; it stops.")
         _on_signal(lambda: os._exit(_KILLED))
-        say("Stopping: calls in progress end first. Press Ctrl-C again to go at once.")
+        say("Stopping: whoever is on the line hears the apology first. Press Ctrl-C again to go at once.")
         await app.end_calls()
     finally:
         api.close_streams()
         await server.stop()
+
+
+def _not_listening(error: OSError, host: str, port: int) -> Problem:
+    """Why the port cannot be had, and which of HOST and PORT is to blame."""
+    known = error.errno is not None and error.errno > 0
+    why = os.strerror(error.errno or 0) if known else error.strerror or str(error)
+    what = f"cannot listen on {host}:{port} ({why})."
+    if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+        return Problem("PORT", what, "Stop what uses it, or set PORT to another one, above 1023.")
+    return Problem("HOST", what, "Set it to an address of this machine: 127.0.0.1, or 0.0.0.0 for all.")
 
 
 def _on_signal(act: Callable[[], object]) -> None:

@@ -16,7 +16,7 @@ def settings(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Describe every setting: its name, what it is for, its default, and whether it is set here."""
+    """Describe every setting, and tell which are set."""
     from callwright.config import read_environment
     from callwright.domain.errors import NotFound
 

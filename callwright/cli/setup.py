@@ -24,9 +24,10 @@ def setup(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare the vendors' set-up (webhooks, media streams, agents' flags) with what we need; mend it with --apply.
+    """Compare the vendors' set-up with what we need.
 
-    May be repeated at any time.
+    Webhooks, media streams, agents' flags: --apply makes the changes. May be repeated at any time; do so after an
+    agent was imported, and when a public address or a secret has changed.
     """
     found = asyncio.run(_setup(integration, apply))
     if as_json:

@@ -22,13 +22,17 @@ class _Part(BaseModel):
 class Engine(_Part):
     """Which agent platform speaks, and as which of its agents; `overrides` are passed on per call."""
 
-    platform: str
-    agent_id: str
-    first_message: str | None = None
-    prompt: str | None = None
-    language: str | None = None
-    voice_id: str | None = None
-    delete_conversation: bool = False
+    platform: str = Field(description="The agent platform: the name of a configured integration.")
+    agent_id: str = Field(description="The agent's id at the platform.")
+    first_message: str | None = Field(None, description="What it says first, instead of the platform's text.")
+    prompt: str | None = Field(None, description="Its instructions, instead of the platform's.")
+    language: str | None = Field(
+        None, description="Its language, such as en or pt-br, instead of the platform's."
+    )
+    voice_id: str | None = Field(None, description="Its voice, instead of the platform's.")
+    delete_conversation: bool = Field(
+        False, description="Delete the conversation at the platform once its results are written."
+    )
 
 
 class NoteKind(StrEnum):
@@ -45,46 +49,71 @@ class CrmMapping(_Part):
     `variables`: agent variable -> CRM field. `results`: collected field -> CRM field.
     """
 
-    system: str
-    module: str = "Leads"
-    phone_fields: tuple[str, ...] = Field(min_length=1)
-    variables: dict[str, str] = {}
-    results: dict[str, str] = {}
-    outcome_field: str | None = None
-    outcome_values: dict[EndReason, str] = {}
-    opt_out_field: str | None = None
-    log_call: bool = True
-    note: NoteKind = NoteKind.SUMMARY
-    overwrite: bool = True
-    triggers: tuple[str, ...] = ()
+    system: str = Field(description="The CRM: the name of a configured integration.")
+    module: str = Field("Leads", description="The kind of record.")
+    phone_fields: tuple[str, ...] = Field(
+        min_length=1, description="CRM fields that may hold the number; the first that is filled counts."
+    )
+    variables: dict[str, str] = Field(
+        {}, description="Variable of the agent: CRM field that it is read from."
+    )
+    results: dict[str, str] = Field({}, description="Collected field: CRM field that it is written to.")
+    outcome_field: str | None = Field(None, description="CRM field that is told how the call ended.")
+    outcome_values: dict[EndReason, str] = Field(
+        {}, description="End reason: what is written there; by default the end reason itself."
+    )
+    opt_out_field: str | None = Field(None, description="CRM field that is set when the person opted out.")
+    log_call: bool = Field(True, description="Log each call at the record, unanswered and failed ones too.")
+    note: NoteKind = Field(
+        NoteKind.SUMMARY, description="What an answered call leaves at the record as a note."
+    )
+    overwrite: bool = Field(
+        True,
+        description="Whether fields that are filled may be written; no = only empty ones, the outcome too.",
+    )
+    triggers: tuple[str, ...] = Field(
+        (), description="What in the CRM our writes may set off; by default nothing."
+    )
 
 
 class HttpTool(_Part):
     """A client tool of the agent that we answer by an HTTP request; `parameters` is a JSON schema."""
 
-    name: Name
-    description: str = ""
-    url: str = Field(pattern=r"^https?://")
-    method: str = Field("POST", pattern="^(GET|POST|PUT)$")
-    headers: dict[str, str] = {}
-    timeout_s: float = Field(10.0, gt=0, le=20)
-    parameters: dict[str, Any] = {}
+    name: Name = Field(description="The client tool's name at the platform: lower case, digits and _.")
+    description: str = Field("", description="For people; the platform has its own.")
+    url: str = Field(pattern=r"^https?://", description="Where the request goes.")
+    method: str = Field(
+        "POST",
+        pattern="^(GET|POST|PUT)$",
+        description="GET (parameters in the query), POST or PUT (as JSON).",
+    )
+    headers: dict[str, str] = Field({}, description="Sent along; the API never shows their values.")
+    timeout_s: float = Field(
+        10.0, gt=0, le=20, description="Seconds until the agent is told that there is no answer."
+    )
+    parameters: dict[str, Any] = Field({}, description="A JSON schema, for people; the platform has its own.")
 
 
 class Limits(_Part):
     """Time limits of one call, in seconds."""
 
-    ring_s: int = Field(30, ge=15, le=60)
-    longest_call_s: int = Field(600, ge=10, le=7200)
-    silence_s: int = Field(30, ge=5, le=300)
-    results_wait_s: int = Field(900, ge=10, le=86400)
+    ring_s: int = Field(30, ge=15, le=60, description="How long the phone rings.")
+    longest_call_s: int = Field(600, ge=10, le=7200, description="The call is hung up after this.")
+    silence_s: int = Field(
+        30, ge=5, le=300, description="The call is hung up when neither side has spoken for so long."
+    )
+    results_wait_s: int = Field(
+        900, ge=10, le=86400, description="How long to wait for the platform's results after the call."
+    )
 
 
 class RetryRule(_Part):
     """Try again `after_s` seconds, at most `attempts` dials in all."""
 
-    after_s: int = Field(ge=60)
-    attempts: int = Field(2, ge=2, le=10)
+    after_s: int = Field(
+        ge=60, description="Seconds until the next attempt; the gate may put it off further."
+    )
+    attempts: int = Field(2, ge=2, le=10, description="Most attempts in all, the first one included.")
 
 
 class OnMachine(StrEnum):
@@ -97,31 +126,51 @@ class OnMachine(StrEnum):
 class MachineDetection(_Part):
     """The carrier's answering machine detection (AMD)."""
 
-    enabled: bool = False
-    on_machine: OnMachine = OnMachine.HANG_UP
+    enabled: bool = Field(False, description="Whether to have it, where the carrier can do it.")
+    on_machine: OnMachine = Field(
+        OnMachine.HANG_UP,
+        description="`continue` talks to the machine: the carrier is not asked to detect it.",
+    )
 
 
 class AgentDefinition(_Part):
     """One agent, as written in YAML and stored with a version."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-    description: str = ""
-    carrier: str
-    caller_id: E164
-    engine: Engine
-    crm: CrmMapping | None = None
-    variables: tuple[Variable, ...] = ()
-    collect: tuple[CollectedField, ...] = ()
-    tools: tuple[HttpTool, ...] = ()
-    handover_number: E164 | None = None
-    calling_hours: str | None = None
-    time_zone: str | None = None
-    limits: Limits = Limits()
-    retry: dict[EndReason, RetryRule] = {}
-    machine_detection: MachineDetection = MachineDetection()
-    record: bool = True
-    apology: str = "We are sorry, there is a technical problem. We will call you again. Goodbye."
-    language: str = "en"
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="Lower case, digits and -; calls name the agent by it.",
+    )
+    description: str = Field("", description="For people.")
+    carrier: str = Field(description="Who places the calls: the name of a configured integration.")
+    caller_id: E164 = Field(
+        description="The number that people see, in quotes; it has to be ours at the carrier."
+    )
+    engine: Engine = Field(description="Who speaks.")
+    crm: CrmMapping | None = Field(
+        None, description="The CRM's side; without it calls are placed to numbers only."
+    )
+    variables: tuple[Variable, ...] = Field((), description="What the agent is given before the call.")
+    collect: tuple[CollectedField, ...] = Field((), description="What the agent is to find out.")
+    tools: tuple[HttpTool, ...] = Field((), description="Client tools that we answer by an HTTP request.")
+    handover_number: E164 | None = Field(
+        None, description="The human to whom a call may be handed over, in quotes."
+    )
+    calling_hours: str | None = Field(
+        None, description="Narrows CALLING_HOURS for this agent, such as `12:00-16:00 mon-fri`."
+    )
+    time_zone: str | None = Field(
+        None,
+        description="Where the people are, such as Europe/London, if their numbers do not tell it alone.",
+    )
+    limits: Limits = Field(Limits(), description="Time limits.")
+    retry: dict[EndReason, RetryRule] = Field({}, description="End reason: when to try again.")
+    machine_detection: MachineDetection = Field(MachineDetection(), description="Answering machines.")
+    record: bool = Field(True, description="Keep a stereo recording.")
+    apology: str = Field(
+        "We are sorry, there is a technical problem. We will call you again. Goodbye.",
+        description="Spoken by the carrier's own voice before we hang up on a fault of ours.",
+    )
+    language: str = Field("en", description="The language of the apology.")
 
     @field_validator("calling_hours")
     @classmethod

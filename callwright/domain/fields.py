@@ -31,12 +31,15 @@ class FieldType(StrEnum):
 class _Declared(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Name
-    type: FieldType = FieldType.TEXT
-    description: str = ""
-    required: bool = False
-    choices: tuple[str, ...] = ()
-    max_length: int | None = Field(None, ge=1, le=65535)
+    name: Name = Field(description="Lower case, digits and _.")
+    type: FieldType = Field(FieldType.TEXT, description="What its value has to be.")
+    description: str = Field("", description="For people.")
+    required: bool = Field(
+        False,
+        description="Of a variable: without a value nobody is called. Collected: reported when missing.",
+    )
+    choices: tuple[str, ...] = Field((), description="The values of type choice.")
+    max_length: int | None = Field(None, ge=1, le=65535, description="Longest text, in characters.")
 
     @model_validator(mode="after")
     def _choices_fit(self) -> "_Declared":
@@ -48,13 +51,13 @@ class _Declared(BaseModel):
 class Variable(_Declared):
     """A value that the agent is given before the call."""
 
-    default: str | int | float | bool | None = None
+    default: str | int | float | bool | None = Field(None, description="The value where none is given.")
 
 
 class CollectedField(_Declared):
     """A value that the agent is asked to find out; `ask` is the question it may use."""
 
-    ask: str = ""
+    ask: str = Field("", description="The question; for people, the platform's agent has its own.")
 
 
 def coerce(declared: _Declared, raw: Any) -> Any:
