@@ -18,6 +18,7 @@ REAL_TIME = (
     "tests/cli/test_town.py",  # the longest of what one worker does alone
     "tests/scenarios/test_faults.py",
     "tests/scenarios/",
+    "tests/crash/",
     "tests/media/",
     "callwright/integrations/",
     "tests/cli/",
@@ -25,8 +26,8 @@ REAL_TIME = (
 )
 """What comes first, and thus together: audio in real time mostly waits, and suffers beside what computes."""
 
-ONE_WORKER = ("tests/api/", "tests/cli/test_town.py")
-"""What shares an application that is expensive to start."""
+ONE_WORKER = ("tests/api/", "tests/cli/test_town.py", "tests/crash/")
+"""What shares an application that is expensive to start, or starts many processes itself."""
 
 Eventually = Callable[..., Awaitable[None]]
 
