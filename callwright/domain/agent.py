@@ -62,7 +62,10 @@ class CrmMapping(_Part):
     outcome_values: dict[EndReason, str] = Field(
         {}, description="End reason: what is written there; by default the end reason itself."
     )
-    opt_out_field: str | None = Field(None, description="CRM field that is set when the person opted out.")
+    opt_out_field: str | None = Field(
+        None,
+        description="CRM field that is set when the person opted out; a record in which it is set is not called.",
+    )
     log_call: bool = Field(True, description="Log each call at the record, unanswered and failed ones too.")
     note: NoteKind = Field(
         NoteKind.SUMMARY, description="What an answered call leaves at the record as a note."
