@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
@@ -79,7 +80,7 @@ class Callwright:
         """Open and migrate the database and build every part; nothing runs yet. Raises ConfigurationError."""
         settings = configuration.settings
         clock = _clock(configuration)
-        await asyncio.to_thread((settings.data_dir / RECORDINGS).mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(_make_folders, settings.data_dir)
         key = settings.secret_key.get_secret_value() if settings.secret_key else None
         database = await Database.open(
             settings.database_url, data_dir=settings.data_dir, clock=clock, secret_key=key
@@ -167,6 +168,12 @@ class Callwright:
         sweep = SweepRules(self.process_id, settings.max_concurrent_calls, settings.keep_recordings_days)
         self.sweeper = Sweeper(ledger, self.workflows, inbox, reconciler, self.live, self.recovery, sweep)
         self.calls = CallService(ledger, directory, book, inbox, self.live, region=settings.default_region)
+
+
+def _make_folders(data_dir: Path) -> None:
+    """The data folder and the recordings in it, for our own user only."""
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (data_dir / RECORDINGS).mkdir(exist_ok=True, mode=0o700)
 
 
 @cache

@@ -23,7 +23,7 @@ def to_e164(raw: str, region: str | None = None) -> str:
         raise InvalidInput(Problem("phone", f"{raw!r} is not a phone number ({error}).", remedy)) from error
     if number.extension:
         raise InvalidInput(Problem("phone", f"{raw!r} has an extension.", "Give the direct number."))
-    if not phonenumbers.is_possible_number(number):
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise InvalidInput(Problem("phone", f"{raw!r} has too few or too many digits.", "Check the number."))
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

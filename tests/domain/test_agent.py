@@ -111,7 +111,7 @@ def test_numbers_become_e164(raw: str, region: str | None, expected: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "raw", ["", "call me", "07700 900123", "+44", "+1 415 555 2671 x12", "9.19876543210E+11"]
+    "raw", ["", "call me", "07700 900123", "+44", "+4477009", "+1 415 555 2671 x12", "9.19876543210E+11"]
 )
 def test_what_is_no_number(raw: str) -> None:
     """Guessing a number would call a stranger."""
