@@ -22,6 +22,7 @@ from callwright.domain.events import CallEvent, CarrierEvent, TranscriptLine
 from callwright.domain.outcome import EndReason, HangUpBy
 from callwright.domain.phone import to_e164
 from callwright.domain.states import CallState, Signal
+from callwright.media.recording import finished
 from callwright.ports.crm import CrmHook
 from callwright.ports.voice_agent import ConversationResult
 from callwright.storage import attempts, events, transcripts
@@ -139,13 +140,17 @@ class CallService:
             await entry.note("context", variables={name: changed[name] for name in variables})
 
     async def recording(self, call_id: str) -> Path:
-        """The stereo WAV file of a call; raises NotFound."""
+        """The stereo WAV file of a call; raises NotFound, also while it is being written."""
         attempt = await self._ledger.get(call_id)
         if attempt.recording_path is None:
             raise NotFound(f"call {call_id} has no recording")
+        if attempt.ended_at is None:
+            raise NotFound(f"the recording of call {call_id} can be had when the call is over")
         path = self._live.recording_path(attempt.recording_path)
         if not await asyncio.to_thread(path.is_file):
             raise NotFound(f"the recording of call {call_id} is gone")
+        if not await asyncio.to_thread(finished, path):
+            raise NotFound(f"the recording of call {call_id} is not finished")
         return path
 
     async def receive_events(self, carrier: str, received: list[CarrierEvent]) -> int:
