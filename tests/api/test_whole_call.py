@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from callwright.media.recording import finished
 from conftest import Eventually
 from tests.api.conftest import TALKER
 from tests.api.site import Site
@@ -43,6 +44,8 @@ async def test_a_call_is_placed_steered_ended_and_heard_again(site: Site, eventu
         wrong = await site.expect(422, "POST", f"{path}/context", json={"variables": {"colour": "red"}})
         assert wrong["errors"][0]["where"] == "variables.colour"
         await follow(listener, "context")
+        file = site.stage.folder / "recordings" / f"{placed['id']}.wav"
+        await eventually(file.is_file)
         await site.expect(404, "GET", f"{path}/recording")
 
         talk = site.stage.engine.conversations[(await site.expect(200, "GET", path))["conversation_id"]]
@@ -67,6 +70,7 @@ async def test_a_call_is_placed_steered_ended_and_heard_again(site: Site, eventu
     kinds = [item["kind"] for item in (await site.expect(200, "GET", f"{path}/events"))["items"]]
     assert kinds[0] == "created"
     assert {"gate", "context", "hang_up_requested", "crm"} <= set(kinds)
+    await eventually(lambda: finished(file))
     await the_recording_can_be_had_in_pieces(site, f"{path}/recording")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from callwright.domain.outcome import EndReason, HangUpBy
 from callwright.domain.states import CallState
+from callwright.media.recording import finished
 from callwright.simulation.world import PlannedQuestion
 from tests.scenarios.stage import ANSWERS, Stage, StageOptions
 
@@ -35,7 +36,7 @@ async def test_a_record_becomes_a_call_and_its_answers_go_back(tmp_path: Path) -
         assert stage.violations() == []
         conversation = next(iter(stage.engine.conversations.values()))
         assert conversation.hearing.faults == 0, conversation.hearing
-        await stage.until_row(call_id, lambda _row: (tmp_path / "recordings" / f"{call_id}.wav").is_file())
+        await stage.until_row(call_id, lambda _row: finished(tmp_path / "recordings" / f"{call_id}.wav"))
         with wave.open(str(await stage.app.calls.recording(call_id)), "rb") as recording:
             seconds = recording.getnframes() / recording.getframerate()
             assert recording.getnchannels() == 2
