@@ -136,6 +136,14 @@ def parse_wav(content: bytes) -> Wav:
     raise NotWav("no samples")
 
 
+def is_closed(path: Path) -> bool:
+    """Whether `WavWriter` has closed a file with samples in it: until then its header tells no lengths."""
+    with path.open("rb") as file:
+        start = file.read(HEADER_BYTES)
+        data = file.seek(0, 2) - HEADER_BYTES
+    return data > 0 and start[36:] == struct.pack("<4sI", b"data", min(data, _MAX_DATA))
+
+
 def repair(path: Path) -> bool:
     """Mend the lengths in the header of a file that `WavWriter` never closed; True when it was needed.
 

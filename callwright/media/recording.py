@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callwright.audio.convert import Converter, converter
-from callwright.audio.wav import NotWav, WavWriter, interleave, repair
+from callwright.audio.wav import NotWav, WavWriter, interleave, is_closed, repair
 from callwright.domain.audio import AudioFormat, Encoding
 from callwright.media.conversion import converter_between
 from callwright.media.metrics import MediaMetrics
@@ -23,6 +23,11 @@ _STOP_S = 10.0
 _MOST_AHEAD_S = 2.0
 
 logger = logging.getLogger(__name__)
+
+
+def finished(path: Path) -> bool:
+    """Whether a recording is there to its end, so that a player can tell its length. Blocks."""
+    return path.is_file() and is_closed(path)
 
 
 @dataclass(frozen=True, slots=True)

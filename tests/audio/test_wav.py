@@ -14,6 +14,7 @@ from callwright.audio.wav import (
     WavWriter,
     header,
     interleave,
+    is_closed,
     parse_wav,
     read_wav,
     repair,
@@ -92,6 +93,17 @@ def test_channels_are_interleaved_and_told_apart(tmp_path: Path) -> None:
     assert (wav.channel(0), wav.channel(1)) == (left, right)
     with pytest.raises(ValueError, match="broadcast"):
         interleave(left, right + right)
+
+
+def test_a_file_is_closed_when_its_header_tells_the_lengths(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    with WavWriter(path, 8000) as writer:
+        assert not is_closed(path)
+        writer.write(PCM)
+        assert not is_closed(path)
+    assert is_closed(path)
+    path.write_bytes(b"RIFF")
+    assert not is_closed(path)
 
 
 @pytest.mark.parametrize(
