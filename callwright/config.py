@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,21 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from callwright.domain.errors import ConfigurationError, Problem
 from callwright.domain.hours import CallingHours
+from callwright.domain.phone import is_region
+from callwright.domain.wording import problems_of
 from callwright.registry import IntegrationSettings, IntegrationSpec, integrations
 
-_CLOSE_ENOUGH = 0.75
+_ALIKE = 0.75
+_SURELY_MEANT = 0.88
+"""A name that is so close to a setting's is a slip of the pen, such as DATABSE_URL (0.95)."""
+
+_LONG_ENOUGH = 8
+"""Shorter names of settings (HOST, PORT) are too often close to what other programs read."""
+
+_OURS = "CALLWRIGHT_"
+_HOST = re.compile(r"^[a-z0-9._-]+$|^[0-9a-f:.]+(%[a-z0-9]+)?$")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_DATABASES = ("postgres", "postgresql", "sqlite")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -52,7 +65,7 @@ class Settings(BaseModel):
         "main",
         validation_alias="CALLWRIGHT_SLOT",
         pattern=r"^[a-z0-9-]{1,32}$",
-        description="Stable name of this process among several on one PostgreSQL database.",
+        description="Stable name of this process among several on one PostgreSQL database: a-z, 0-9, -.",
     )
     secret_key: SecretStr | None = Field(
         None,
@@ -74,20 +87,24 @@ class Settings(BaseModel):
     default_region: str | None = Field(
         None,
         validation_alias="DEFAULT_REGION",
-        pattern="^[A-Z]{2}$",
-        description="ISO country for phone numbers that have no country code.",
+        description="ISO country, such as GB, for phone numbers that have no country code.",
     )
     log_level: str = Field(
         "INFO",
         validation_alias="LOG_LEVEL",
-        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
-        description="Least level logged.",
+        description="Least level logged: DEBUG, INFO, WARNING or ERROR.",
     )
     keep_recordings_days: int = Field(
         90,
         validation_alias="KEEP_RECORDINGS_DAYS",
         ge=1,
         description="Recordings are deleted after this many days.",
+    )
+    keep_transcripts_days: int = Field(
+        0,
+        validation_alias="KEEP_TRANSCRIPTS_DAYS",
+        ge=0,
+        description="Transcripts of finished calls are deleted after this many days; 0 keeps them for ever.",
     )
     simulated_clock_shift_s: float = Field(
         0.0,
@@ -100,10 +117,42 @@ class Settings(BaseModel):
     def _hours_parse(cls, value: str) -> str:
         return str(CallingHours.parse(value))
 
-    @field_validator("our_base_url", "media_base_url")
+    @field_validator("our_base_url")
     @classmethod
-    def _no_slash(cls, value: str) -> str:
-        return value.rstrip("/")
+    def _web_address(cls, value: str) -> str:
+        return _address(value, ("https", "http"))
+
+    @field_validator("media_base_url")
+    @classmethod
+    def _media_address(cls, value: str) -> str:
+        return _address(value, ("wss", "ws", "https", "http"))
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_kind(cls, value: str) -> str:
+        """The value may hold a password, so it is not repeated."""
+        example = "write it as postgresql://user:password@host/name, or leave it empty for SQLite"
+        scheme, mark, rest = value.partition("://")
+        if value and not (mark and rest):
+            raise ValueError(f"is not a database URL; {example}")
+        if value and scheme.partition("+")[0] not in _DATABASES:
+            raise ValueError(f"is of another kind of database; {example}")
+        return value
+
+    @field_validator("default_region")
+    @classmethod
+    def _region_exists(cls, value: str | None) -> str | None:
+        region = value.upper() if value is not None else None
+        if region is not None and not is_region(region):
+            raise ValueError(f"{value!r} is not an ISO country code of two letters, such as GB or IN")
+        return region
+
+    @field_validator("log_level")
+    @classmethod
+    def _level_exists(cls, value: str) -> str:
+        if value.upper() not in _LEVELS:
+            raise ValueError(f"{value!r} is none of {', '.join(_LEVELS)}")
+        return value.upper()
 
 
 class ClientSettings(BaseModel):
@@ -119,33 +168,45 @@ class ClientSettings(BaseModel):
     url: str = Field(
         "",
         validation_alias="CALLWRIGHT_URL",
-        pattern=r"^(https?://\S+)?$",
         description="Where those commands find the running server; by default OUR_BASE_URL, then this machine.",
     )
 
     @field_validator("url")
     @classmethod
-    def _no_slash(cls, value: str) -> str:
-        return value.rstrip("/")
+    def _web_address(cls, value: str) -> str:
+        return _address(value, ("https", "http"))
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Everything that was configured: our settings, and those of each integration that is in use."""
+    """Everything that was configured: our settings, and those of each integration that is in use.
+
+    `doubts` are names that may be misspelt settings, or belong to other programs.
+    """
 
     settings: Settings
     integrations: Mapping[str, tuple[IntegrationSpec, IntegrationSettings]]
+    doubts: tuple[Problem, ...] = ()
 
 
 def read_environment(folder: Path | None = None) -> dict[str, str]:
     """The .env file of a folder (default: the working one), overridden by the environment."""
+    return {**read_file(folder), **os.environ}
+
+
+def read_file(folder: Path | None = None) -> dict[str, str]:
+    """What the .env file of a folder (default: the working one) sets."""
     path = (folder or Path()) / ".env"
-    file = (
-        {key: value for key, value in dotenv_values(path).items() if value is not None}
-        if path.is_file()
-        else {}
-    )
-    return {**file, **os.environ}
+    if not path.is_file():
+        return {}
+    try:
+        values = dotenv_values(path)
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(Problem(str(path), "is not UTF-8 text.", "Save it as UTF-8.")) from error
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})."
+        raise ConfigurationError(Problem(str(path), what, "Let this user read it, or remove it.")) from error
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -159,8 +220,8 @@ def load(environment: Mapping[str, str] | None = None) -> Configuration:
 
     An integration is in use when one of its variables is set. Empty values count as not set.
     """
-    source = read_environment() if environment is None else environment
-    given = {key: value.strip() for key, value in source.items() if value.strip()}
+    file = read_file() if environment is None else {}
+    given = _given({**file, **os.environ} if environment is None else environment)
     problems: list[Problem] = []
     settings = _read(Settings, given, problems)
     used: dict[str, tuple[IntegrationSpec, IntegrationSettings]] = {}
@@ -170,10 +231,11 @@ def load(environment: Mapping[str, str] | None = None) -> Configuration:
         parsed = _read(spec.settings, given, problems)
         if parsed is not None:
             used[name] = (spec, parsed)
-    problems.extend(_unknown(given))
+    wrong, doubts = _unknown(given, frozenset(file))
+    problems.extend(wrong)
     if problems or settings is None:
         raise ConfigurationError(*problems)
-    return Configuration(settings, used)
+    return Configuration(settings, used, tuple(doubts))
 
 
 def load_client(environment: Mapping[str, str] | None = None) -> ClientSettings:
@@ -181,11 +243,11 @@ def load_client(environment: Mapping[str, str] | None = None) -> ClientSettings:
 
     Without CALLWRIGHT_URL it is OUR_BASE_URL, and without that the default address of `callwright serve`.
     """
-    source = read_environment() if environment is None else environment
-    given = {key: value.strip() for key, value in source.items() if value.strip()}
+    given = _given(read_environment() if environment is None else environment)
     problems: list[Problem] = []
     client = _read(ClientSettings, given, problems)
-    if client is None:
+    problems.extend(item for item in _unknown(given, frozenset())[0] if item.where.startswith(_OURS))
+    if client is None or problems:
         raise ConfigurationError(*problems)
     if client.url:
         return client
@@ -230,20 +292,64 @@ def _read(model: type[_Model], given: Mapping[str, str], problems: list[Problem]
         }
         for item in error.errors():
             name = ".".join(str(part) for part in item["loc"]) or model.__name__
-            what = "is not set." if item["type"] == "missing" else f"{item['msg']}."
-            problems.append(Problem(name, what, descriptions.get(name) or ""))
+            remedy = descriptions.get(name) or ""
+            if item["type"] == "missing":
+                problems.append(Problem(name, "is not set.", remedy))
+            else:
+                problems.extend(problems_of(item, name, remedy))
         return None
 
 
-def _unknown(given: Mapping[str, str]) -> list[Problem]:
-    """Variables that look like ours but are not: a vendor's prefix, or one letter away from a known name."""
+def _given(source: Mapping[str, str]) -> dict[str, str]:
+    return {key: value.strip() for key, value in source.items() if value.strip()}
+
+
+def _unknown(given: Mapping[str, str], file: frozenset[str]) -> tuple[list[Problem], list[Problem]]:
+    """Names that are not settings: those that are surely meant for us, and those that may be.
+
+    Sure: our prefix or a vendor's, and names of the .env file that are nearly a setting's. The environment is full of
+    other programs' names, so there such a name is a doubt; so is any other name in the .env file.
+    """
     known = declared_variables()
-    prefixes = tuple(f"{name.upper()}_" for name in (*integrations(), "callwright"))
-    problems = []
-    for name in given:
-        if name in known or not name.startswith(prefixes):
-            continue
-        close = difflib.get_close_matches(name, known, 1, _CLOSE_ENOUGH)
-        remedy = f"Did you mean {close[0]}?" if close else "Remove it, or check its spelling."
-        problems.append(Problem(name, "is not a setting.", remedy))
-    return problems
+    prefixes = tuple(f"{name.upper()}_" for name in integrations())
+    wrong, doubts = [], []
+    for name in sorted(set(given) - set(known)):
+        is_ours = name.startswith((_OURS, *prefixes))
+        alike = difflib.get_close_matches(name.upper(), known, 1, _ALIKE)
+        remedy = f"Did you mean {alike[0]}?" if alike else "Remove it, or check its spelling."
+        problem = Problem(name, "is not a setting.", remedy)
+        if is_ours or (name in file and _is_slip(name, given, known)):
+            wrong.append(problem)
+        elif name in file or _is_slip(name, given, known):
+            doubts.append(problem)
+    return wrong, doubts
+
+
+def _is_slip(name: str, given: Mapping[str, str], known: Iterable[str]) -> bool:
+    """Whether a name is nearly that of a setting, which is not set itself."""
+    candidates = [other for other in known if len(other) >= _LONG_ENOUGH or other == name.upper()]
+    close = difflib.get_close_matches(name.upper(), candidates, 1, _SURELY_MEANT)
+    return bool(close) and close[0] not in given
+
+
+def _address(value: str, schemes: tuple[str, ...]) -> str:
+    """An address without a slash at its end, or nothing; raises ValueError that shows a good one."""
+    if not value:
+        return ""
+    example = f"write it as {schemes[0]}://calls.example.com"
+    scheme, mark, rest = value.partition("://")
+    if not mark:
+        raise ValueError(f"{value!r} does not begin with {schemes[0]}://; {example}")
+    if scheme.lower() not in schemes:
+        raise ValueError(
+            f"{value!r} begins with none of {', '.join(f'{item}://' for item in schemes)}; {example}"
+        )
+    wrong = ValueError(f"{value!r} is not the address of a server; {example}")
+    try:
+        parts = urlsplit(f"{scheme.lower()}://{rest}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise wrong from error
+    if not _HOST.match(host) or port == 0 or parts.username is not None or parts.query or parts.fragment:
+        raise wrong
+    return parts.geturl().rstrip("/")

@@ -52,8 +52,12 @@ async def _check() -> list[_Line]:
     from callwright.domain.errors import ConfigurationError
     from callwright.registry import Role
 
-    configuration = configure()
-    lines = [_Line("data folder", await asyncio.to_thread(_folder, configuration.settings.data_dir))]
+    configuration = configure(tell_doubts=False)
+    lines = [
+        _Line("settings", CheckResult(doubt.where, Health.WARNING, doubt.what, doubt.remedy))
+        for doubt in configuration.doubts
+    ]
+    lines.append(_Line("data folder", await asyncio.to_thread(_folder, configuration.settings.data_dir)))
     lines.append(_Line("public address", await _public_address(configuration.settings)))
     try:
         async with open_workshop(configuration) as workshop:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from callwright.cli.output import say, warn
+from callwright.cli.output import report_problems, say, warn
 from callwright.domain.errors import ConfigurationError, Problem
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def serve(
     from callwright.toolkit.logs import configure_logs
 
     configuration = load()
+    report_problems(configuration.doubts, style="yellow")
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     configuration = dataclasses.replace(
         configuration, settings=configuration.settings.model_copy(update=given)

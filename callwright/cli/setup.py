@@ -37,7 +37,8 @@ def setup(
         _print(name, step)
     drift = [step for _, step in found if step.action is not SetupAction.UNCHANGED and not step.applied]
     if drift:
-        say(f"{len(drift)} of {len(found)} differ. Make the changes with `callwright setup --apply`.")
+        command = " ".join(filter(None, ("callwright setup", integration, "--apply")))
+        say(f"{len(drift)} of {len(found)} differ. Make the changes with `{command}`.")
     else:
         say("The vendors' side is as it should be.")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from callwright.cli.output import warn
+from callwright.cli.output import report_problems, warn
 from callwright.config import Configuration, Settings, load, secret_values
 from callwright.domain.errors import ConfigurationError, Problem
 from callwright.ports.clock import Clock, ShiftedClock, SystemClock
@@ -33,12 +33,14 @@ class Workshop:
         return self.configuration.settings
 
 
-def configure(level: str = "ERROR") -> Configuration:
+def configure(level: str = "ERROR", *, tell_doubts: bool = True) -> Configuration:
     """Read all settings and send logs, if bad enough, to standard error; raises ConfigurationError."""
     from callwright.toolkit.logs import configure_logs
 
     configuration = load()
     configure_logs(level, secret_values(configuration))
+    if tell_doubts:
+        report_problems(configuration.doubts, style="yellow")
     return configuration
 
 

@@ -1,15 +1,20 @@
 """The declarative agent: who speaks, what it is given, what it finds out, and where the answers go."""
 
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from callwright.domain.errors import InvalidInput, Problem
-from callwright.domain.fields import CollectedField, Name, Variable
+from callwright.domain.fields import CollectedField, FieldType, Name, Variable
 from callwright.domain.hours import CallingHours
 from callwright.domain.outcome import EndReason
+from callwright.domain.wording import Wrong, problems_of
+
+OPT_OUT_FIELD = "opt_out"
+"""The collected field that tells of the wish not to be called again."""
 
 E164 = Annotated[str, Field(pattern=r"^\+[1-9]\d{6,14}$", description="E.164, for example +447700900123")]
 Seconds = Annotated[float, Field(gt=0)]
@@ -169,8 +174,11 @@ class AgentDefinition(_Part):
     retry: dict[EndReason, RetryRule] = Field({}, description="End reason: when to try again.")
     machine_detection: MachineDetection = Field(MachineDetection(), description="Answering machines.")
     record: bool = Field(True, description="Keep a stereo recording.")
+    carrier_recording: bool = Field(
+        False, description="Have the carrier record the call as well, where it can, and fetch its recording."
+    )
     apology: str = Field(
-        "We are sorry, there is a technical problem. We will call you again. Goodbye.",
+        "We are sorry, there is a technical problem. Goodbye.",
         description="Spoken by the carrier's own voice before we hang up on a fault of ours.",
     )
     language: str = Field("en", description="The language of the apology.")
@@ -194,27 +202,38 @@ class AgentDefinition(_Part):
 
     @model_validator(mode="after")
     def _names_agree(self) -> "AgentDefinition":
-        variables = _unique("variables", [variable.name for variable in self.variables])
-        collected = _unique("collect", [field.name for field in self.collect])
-        _unique("tools", [tool.name for tool in self.tools])
+        variables = [variable.name for variable in self.variables]
+        collected = [field.name for field in self.collect]
+        problems = [
+            *_doubled("variables", variables),
+            *_doubled("collect", collected),
+            *_doubled("tools", [tool.name for tool in self.tools]),
+        ]
+        for field in self.collect:
+            if field.name == OPT_OUT_FIELD and field.type is not FieldType.BOOLEAN:
+                what = f"is of type {field.type}; whether somebody opted out is yes or no."
+                problems.append(Problem(f"collect.{field.name}", what, "Write `type: boolean`."))
         if self.crm is not None:
-            _declared("crm.variables", self.crm.variables, variables)
-            _declared("crm.results", self.crm.results, collected)
+            problems += _undeclared("crm.variables", self.crm.variables, "variables", variables)
+            problems += _undeclared("crm.results", self.crm.results, "collect", collected)
+        if problems:
+            raise Wrong(*problems)
         return self
 
 
-def _unique(where: str, names: list[str]) -> set[str]:
-    doubled = {name for name in names if names.count(name) > 1}
-    if doubled:
-        raise ValueError(f"{where}: {', '.join(sorted(doubled))} declared more than once")
-    return set(names)
+def _doubled(where: str, names: list[str]) -> list[Problem]:
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    return [
+        Problem(f"{where}.{name}", "is declared more than once.", "Keep one of them.") for name in doubled
+    ]
 
 
-def _declared(where: str, mapping: dict[str, str], names: set[str]) -> None:
-    unknown = sorted(set(mapping) - names)
-    if unknown:
-        declared = ", ".join(sorted(names)) or "none"
-        raise ValueError(f"{where}: {', '.join(unknown)} not declared (declared: {declared})")
+def _undeclared(where: str, mapping: dict[str, str], section: str, names: list[str]) -> list[Problem]:
+    remedy = f"Declare it in `{section}` (there: {', '.join(sorted(set(names))) or 'nothing'}), or remove it."
+    return [
+        Problem(f"{where}.{name}", f"is not declared in `{section}`.", remedy)
+        for name in sorted(set(mapping) - set(names))
+    ]
 
 
 def parse_agent(data: Any) -> AgentDefinition:
@@ -224,10 +243,33 @@ def parse_agent(data: Any) -> AgentDefinition:
     try:
         return AgentDefinition.model_validate(data)
     except ValidationError as error:
-        raise InvalidInput(*(_problem(item) for item in error.errors())) from error
+        found = [problem for item in error.errors() for problem in _problems(item)]
+        raise InvalidInput(*found) from error
 
 
-def _problem(item: Any) -> Problem:
+def _problems(item: Any) -> list[Problem]:
     where = ".".join(str(part) for part in item["loc"]) or "agent"
-    remedy = "Remove it, or check its spelling." if item["type"] == "extra_forbidden" else ""
-    return Problem(where, item["msg"], remedy)
+    if item["type"] == "extra_forbidden":
+        return problems_of(item, where, "Remove it, or check its spelling.")
+    return problems_of(item, where, _description(item["loc"]))
+
+
+def _description(location: tuple[int | str, ...]) -> str:
+    """What the schema says about the deepest described part of a place."""
+    schema = _schema()
+    node, description = schema, ""
+    for part in location:
+        choices = [item for item in node.get("anyOf", []) if item.get("type") != "null"]
+        node = {**node, **choices[0]} if choices else node
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+        others = node.get("items" if isinstance(part, int) else "additionalProperties")
+        below = node.get("properties", {}).get(part, others)
+        node = below if isinstance(below, dict) else {}
+        description = str(node.get("description", "")) or description
+    return description
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return AgentDefinition.model_json_schema()

@@ -4,9 +4,12 @@ import math
 import re
 from datetime import date, datetime, time
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from callwright.domain.errors import Problem
+from callwright.domain.wording import Wrong
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="lower case, digits and _")]
 
@@ -30,6 +33,7 @@ class FieldType(StrEnum):
 
 class _Declared(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+    section: ClassVar[str]
 
     name: Name = Field(description="Lower case, digits and _.")
     type: FieldType = Field(FieldType.TEXT, description="What its value has to be.")
@@ -44,18 +48,46 @@ class _Declared(BaseModel):
     @model_validator(mode="after")
     def _choices_fit(self) -> "_Declared":
         if (self.type is FieldType.CHOICE) != bool(self.choices):
-            raise ValueError(f"{self.name}: `choices` belongs to type choice, and type choice needs it")
+            needed = self.type is FieldType.CHOICE
+            what = "is needed for type choice." if needed else f"means nothing for type {self.type}."
+            remedy = "List the values." if needed else "Remove it, or write `type: choice`."
+            raise Wrong(Problem(f"{self.section}.{self.name}.choices", what, remedy))
         return self
 
 
 class Variable(_Declared):
     """A value that the agent is given before the call."""
 
-    default: str | int | float | bool | None = Field(None, description="The value where none is given.")
+    section = "variables"
+
+    default: str | int | float | bool | None = Field(
+        None, description="The value where none is given; it has to be of the variable's type."
+    )
+
+    @field_validator("default", mode="before")
+    @classmethod
+    def _one_value(cls, value: Any) -> Any:
+        """YAML reads unquoted dates as such."""
+        if isinstance(value, date | time | datetime):
+            return value.isoformat()
+        if value is not None and not isinstance(value, str | int | float):
+            raise ValueError("is neither text, nor a number, nor yes or no")
+        return value
+
+    @model_validator(mode="after")
+    def _default_fits(self) -> "Variable":
+        try:
+            coerce(self, self.default)
+        except ValueError as error:
+            remedy = f"Give a default of type {self.type}, or correct the type."
+            raise Wrong(Problem(f"{self.section}.{self.name}.default", f"{error}.", remedy)) from error
+        return self
 
 
 class CollectedField(_Declared):
     """A value that the agent is asked to find out; `ask` is the question it may use."""
+
+    section = "collect"
 
     ask: str = Field("", description="The question; for people, the platform's agent has its own.")
 

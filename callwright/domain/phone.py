@@ -16,16 +16,27 @@ def to_e164(raw: str, region: str | None = None) -> str:
     text = raw.strip().lstrip("'").strip()
     if text.startswith("00"):
         text = "+" + text[2:]
+    remedy = "Write it with + and the country code, for example +447700900123."
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
-        remedy = "Write it with + and the country code, for example +447700900123."
-        raise InvalidInput(Problem("phone", f"{raw!r} is not a phone number ({error}).", remedy)) from error
+        if error.error_type != phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
+            what = f"{raw!r} is not a phone number."
+        elif text.startswith("+"):
+            what = f"{raw!r} begins with a country code that does not exist."
+        else:
+            what, remedy = f"{raw!r} has no country code.", f"{remedy[:-1]}, or set DEFAULT_REGION."
+        raise InvalidInput(Problem("phone", what, remedy)) from error
     if number.extension:
         raise InvalidInput(Problem("phone", f"{raw!r} has an extension.", "Give the direct number."))
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise InvalidInput(Problem("phone", f"{raw!r} has too few or too many digits.", "Check the number."))
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_region(code: str) -> bool:
+    """Whether numbers without a country code can be read as those of this ISO country (GB)."""
+    return code in phonenumbers.SUPPORTED_REGIONS
 
 
 def time_zones(e164: str) -> tuple[ZoneInfo, ...]:
