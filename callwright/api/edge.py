@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from callwright.api import problems
 from callwright.api.problems import MEDIA_TYPE, ProblemResponse, kind_of_status, problem
+from callwright.api.refusals import UNEXPECTED
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ class _Exchange:
                 raise  # the server cuts the connection, so that half an answer is not taken for a whole one
             log.exception("request failed", method=self._scope["method"], path=self._scope["path"])
             if not self._started:
-                await self._answer(problems.INTERNAL.status, "Something went wrong here.")
+                await self._answer(problems.INTERNAL.status, UNEXPECTED)
 
     async def receive(self) -> Message:
         """A piece of the body, within the time limit for all of it; then the end of the connection, at leisure."""

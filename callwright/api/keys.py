@@ -36,7 +36,7 @@ async def _caller(
         key = await api_keys.verify(conn, given.credentials)
     if key is None:
         raise Unauthenticated(f"This API key is not known, or was revoked. {_REMEDY}")
-    structlog.contextvars.bind_contextvars(api_key=key.id)
+    structlog.contextvars.bind_contextvars(key_id=key.id)
     now = services.clock.now()
     if key.due_for_touch(now):
         async with services.database.write() as conn:

@@ -9,9 +9,12 @@ from starlette.requests import ClientDisconnect
 from callwright.api import problems
 from callwright.api.problems import ApiError, ProblemResponse, answer
 from callwright.domain import errors
+from callwright.domain.wording import problems_of
 from callwright.toolkit.redaction import Redactor
 
 log = structlog.get_logger(__name__)
+
+UNEXPECTED = "Something went wrong here."
 
 _REMEDIES = {
     "missing": "Add it.",
@@ -39,7 +42,7 @@ def install(app: FastAPI, redact: Redactor) -> None:
             )  # what exactly is wrong is for our logs, not for a forger
         items = error.problems if isinstance(error, errors.InvalidInput | errors.ConfigurationError) else ()
         cleaned = [errors.Problem(item.where, redact(item.what), redact(item.remedy)) for item in items]
-        return answer(request, kind, redact(str(error)), items=cleaned, headers=_headers(error))
+        return answer(request, kind, _told(kind, error, redact), items=cleaned, headers=_headers(error))
 
     async def out_of_time(request: Request, error: Exception) -> ProblemResponse:
         log.error("request ran out of time", path=request.url.path, exc_info=error)
@@ -77,6 +80,15 @@ def _headers(error: Exception) -> dict[str, str]:
     return {}
 
 
+def _told(kind: problems.Kind, error: Exception, redact: Redactor) -> str:
+    """What is said about an error; a fault of ours is for the logs, where the request's id finds it."""
+    if isinstance(error, errors.Unauthenticated):
+        return str(error)  # our own words, which name the header that would be taken for a secret
+    if kind is problems.INTERNAL and not isinstance(error, errors.ConfigurationError):
+        return UNEXPECTED
+    return redact(str(error))
+
+
 def _detail(request: Request, error: HTTPException) -> str:
     if error.status_code == problems.NOT_FOUND.status:
         return f"There is nothing at {request.url.path}."
@@ -93,12 +105,9 @@ def _invalid(request: Request, error: RequestValidationError) -> ProblemResponse
         what = f"The body is not JSON: {broken['ctx']['error']} at character {broken['loc'][-1]}."
         return answer(request, problems.MALFORMED, what)
     items = [
-        errors.Problem(
-            _where(item["loc"]),
-            f"{item['msg'].removeprefix('Value error, ')}.",
-            _REMEDIES.get(item["type"], ""),
-        )
+        problem
         for item in found
+        for problem in problems_of(item, _where(item["loc"]), _REMEDIES.get(item["type"], ""))
     ]
     return answer(request, problems.INVALID, "; ".join(str(item) for item in items), items=items)
 

@@ -1,7 +1,9 @@
 """An HTTP client for one vendor: time limits, redaction, and errors that say whether a request had its effect."""
 
 import email.utils
+import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC
 from typing import Any
 
 import httpx2
@@ -33,6 +35,14 @@ Classify = Callable[[httpx2.Response], VendorError | None]
 
 _READ_ATTEMPTS = 3
 _LARGEST_BODY = 32 * 1024 * 1024
+_LARGEST_ERROR = 64 * 1024
+_LONGEST_PAUSE_S = 86400.0
+"""Who asks for more than a day is asked again after a day."""
+
+_SECONDS = re.compile(r"^[0-9]{1,300}(\.[0-9]{0,300})?$")
+_OF_TRANSFER = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+"""What is no longer true of a body that was read."""
+
 _BY_STATUS: dict[int, type[VendorError]] = {
     401: VendorAuthFailed,
     402: VendorQuotaExceeded,
@@ -85,7 +95,8 @@ class VendorHttp:
 
     async def _send(self, method: str, url: str, **options: Any) -> httpx2.Response:
         try:
-            response = await self._client.request(method, url, **options)
+            async with self._client.stream(method, url, **options) as streamed:
+                response = await self._receive(streamed)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise VendorUnreachable(self.vendor, self._tell(error, method, url)) from error
         except (httpx2.TransportError, httpx2.DecodingError) as error:
@@ -99,10 +110,24 @@ class VendorHttp:
             path=response.url.path,
             status=response.status_code,
         )
-        if len(response.content) > _LARGEST_BODY:
-            raise VendorAmbiguous(self.vendor, "answered with more than 32 MiB", status=response.status_code)
         self._raise_for(response)
         return response
+
+    async def _receive(self, streamed: httpx2.Response) -> httpx2.Response:
+        """The answer with its body; of an error's only as much as tells what is wrong, the rest is not waited for."""
+        is_error = streamed.status_code >= httpx2.codes.BAD_REQUEST
+        most = _LARGEST_ERROR if is_error else _LARGEST_BODY
+        body = bytearray()
+        async for chunk in streamed.aiter_bytes():
+            body += chunk
+            if len(body) > most:
+                break
+        if len(body) > most and not is_error:
+            raise VendorAmbiguous(self.vendor, "answered with more than 32 MiB", status=streamed.status_code)
+        headers = [item for item in streamed.headers.raw if item[0].lower() not in _OF_TRANSFER]
+        return httpx2.Response(
+            streamed.status_code, headers=headers, content=bytes(body[:most]), request=streamed.request
+        )
 
     async def read(self, method: str, url: str, **options: Any) -> httpx2.Response:
         """Send a request that changes nothing; repeated up to three times when the vendor is out of breath."""
@@ -147,15 +172,23 @@ class VendorHttp:
         )
 
     def retry_after(self, response: httpx2.Response) -> float | None:
-        """Seconds of the Retry-After header (a number or a date), at least 0; None when absent or nonsense."""
+        """Seconds of the Retry-After header (a number or a date), from 0 to a day; None when absent or nonsense."""
         raw = response.headers.get("retry-after", "").strip()
-        if raw.replace(".", "", 1).isdigit():
-            return float(raw)
+        if _SECONDS.match(raw):
+            return min(float(raw), _LONGEST_PAUSE_S)
         try:
             moment = email.utils.parsedate_to_datetime(raw)
-        except ValueError:
+        except (
+            ValueError,
+            TypeError,
+            IndexError,
+            OverflowError,
+        ):  # whatever the parser of mail headers trips over
             return None
-        return max(0.0, (moment - self._clock.now()).total_seconds())
+        if moment.tzinfo is None:  # how it tells the zone -0000, which is UTC
+            moment = moment.replace(tzinfo=UTC)
+        pause_s = (moment - self._clock.now()).total_seconds()
+        return min(max(0.0, pause_s), _LONGEST_PAUSE_S)
 
     def _raise_for(self, response: httpx2.Response) -> None:
         own = self._classify(response) if self._classify else None

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from callwright.toolkit.redaction import Redactor
+from callwright.toolkit.redaction import Redactor, impersonal
 
 _TALKATIVE = (
     "aiosqlite",
@@ -48,10 +48,10 @@ def configure_logs(level: str, secrets: Iterable[str] = (), stream: TextIO | Non
     handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _Redaction(Redactor(secrets)),
+                _Redaction(_Discretion(secrets)),
                 structlog.processors.JSONRenderer(),
             ],
         )
@@ -73,6 +73,13 @@ def _route_libraries(least: int) -> None:
     access = logging.getLogger("uvicorn.access")
     access.propagate = False
     access.setLevel(_SILENT)
+
+
+class _Discretion(Redactor):
+    """Keeps whom we call out of the logs, too: a call's id leads to the rest."""
+
+    def __call__(self, text: str) -> str:
+        return impersonal(super().__call__(text))
 
 
 class _Redaction:

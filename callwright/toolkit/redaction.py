@@ -15,6 +15,13 @@ _KEYED = re.compile(
 _SECRET_NAME = re.compile(
     r"(?i)(?:^|[_-])(?:api[_-]?key|apikey|authorization|token|client_secret|password|secret|signed_url|credentials)$"
 )
+_ROW = re.compile(
+    r"""(?sx)
+    \b(DETAIL:|CONTEXT:)[ ].*?(?=\n\[SQL|\n[A-Z]+:[ ]|\n\n|\Z)
+    |\b(parameters:|input_value=).*?(?=\]?(?:\n|\Z)|,[ ]input_type=)
+    """
+)
+_NUMBER = re.compile(r"(\+|%2[Bb])[1-9]\d{6,14}\b")
 _SHORTEST_SECRET = 6
 BODY_LIMIT = 2000
 
@@ -52,3 +59,12 @@ class Redactor:
     def body(self, text: str) -> str:
         """A vendor's body without secrets, cut to 2,000 characters."""
         return self(text[: BODY_LIMIT * 2])[:BODY_LIMIT]
+
+
+def impersonal(text: str) -> str:
+    """A text without the values of rows and parameters that errors repeat, and without phone numbers.
+
+    PostgreSQL repeats a row's values behind DETAIL and CONTEXT, SQLAlchemy behind `parameters`, pydantic behind
+    `input_value`.
+    """
+    return _NUMBER.sub(rf"\1{_HIDDEN}", _ROW.sub(lambda found: f"{found[1] or found[2]}{_HIDDEN}", text))

@@ -1,11 +1,14 @@
 """Every error is a problem document with a request id, whoever raises it."""
 
 import asyncio
+import io
 import json
+import re
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy.exc import IntegrityError
 from starlette.types import Message, Receive, Scope, Send
 
 from callwright.api import edge, problems
@@ -13,6 +16,7 @@ from callwright.api.edge import Edge
 from callwright.domain import errors
 from callwright.storage.attempts import NumberBusy
 from callwright.storage.idempotency import KeyReused
+from callwright.toolkit.logs import configure_logs
 from tests.api.site import PROBLEM, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -157,6 +161,40 @@ async def test_an_unexpected_error_says_nothing_about_itself() -> None:
     assert response.status_code == 500
     assert response.json()["type"] == "/problems/internal"
     assert "hunter2" not in response.text
+
+
+async def test_a_fault_of_ours_says_nothing_about_itself(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults: list[Exception] = [
+        RuntimeError("Ada Archer"),
+        errors.CallwrightError("Ada Archer"),
+        errors.IllegalTransition("Ada Archer"),
+        IntegrityError("INSERT", {"name": "Ada Archer"}, Exception("DETAIL: Ada Archer")),
+    ]
+
+    async def fail(*_: Any, **__: Any) -> None:
+        raise faults.pop()
+
+    monkeypatch.setattr(site.stage.app.calls, "search", fail)
+    written = io.StringIO()
+    configure_logs("ERROR", (), written)
+    try:
+        while faults:
+            problem = await site.expect(500, "GET", "/api/v1/calls")
+            assert problem["request_id"] in written.getvalue().splitlines()[-1]
+            assert "Ada" not in json.dumps(problem)
+    finally:
+        configure_logs("ERROR")
+    logged = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert len(logged) == 4
+    assert all(re.fullmatch(r"\w+", line["key_id"]) for line in logged)
+
+
+async def test_help_about_keys_is_readable(site: Site) -> None:
+    bare = await site.http.get("/api/v1/calls")
+    site.conforms(bare)
+    for problem in (bare.json(), await site.expect(401, "GET", "/api/v1/calls", key="cw_unknown")):
+        assert "Send `Authorization: Bearer cw_...` with a key made by `callwright keys" in problem["detail"]
+        assert "***" not in problem["detail"]
 
 
 async def test_half_an_answer_is_not_passed_off_as_a_whole_one() -> None:

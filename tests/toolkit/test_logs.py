@@ -75,6 +75,44 @@ def test_secrets_are_hidden_wherever_they_are(stream: io.StringIO) -> None:
     assert "Traceback" in lines(stream)[4]["exception"]
 
 
+def test_what_a_library_adds_to_its_line_is_kept(stream: io.StringIO) -> None:
+    logging.getLogger("library").warning("refused", extra={"reason": "unknown_token", "secret": "abc"})
+    (line,) = lines(stream)
+    assert (line["event"], line["reason"], line["secret"]) == ("refused", "unknown_token", "***")
+
+
+def test_the_key_that_asks_is_told_by_its_id(stream: io.StringIO) -> None:
+    with structlog.contextvars.bound_contextvars(key_id="k1"):
+        structlog.get_logger().info("asked")
+    assert lines(stream)[0]["key_id"] == "k1"
+
+
+FAILURE = """duplicate key value violates unique constraint "attempts_phone"
+DETAIL:  Failing row contains (067a, Ada
+Archer, +447700900123).
+[SQL: INSERT INTO attempts (phone) VALUES (%(phone)s)]
+[parameters: {'phone': '+447700900123', 'variables': '{"name": "Ada Archer"}'}]
+(Background on this error at: https://sqlalche.me/e/20/gkpj)
+  Input should be a valid integer [type=int_parsing, input_value='Ada Archer', input_type=str]"""
+
+
+def test_whom_we_call_is_not_in_the_logs(stream: io.StringIO) -> None:
+    log = structlog.get_logger()
+    log.warning("refused", path="/api/v1/suppressions/%2B447700900123", detail=["asked for +447700900123"])
+    log.warning("failed", error=FAILURE)
+    try:
+        raise RuntimeError(FAILURE)
+    except RuntimeError:
+        log.exception("failed", error=RuntimeError(FAILURE))
+        logging.getLogger("library").exception("failed with %s", FAILURE)
+    written = stream.getvalue()
+    for text in ("Ada", "Archer", "7700900123"):
+        assert text not in written
+    assert "INSERT INTO attempts" in written
+    assert "attempts_phone" in written
+    assert "type=int_parsing" in written
+
+
 def test_what_is_below_the_level_is_not_written(stream: io.StringIO) -> None:
     structlog.get_logger().debug("quiet")
     logging.getLogger("library").debug("quiet")
