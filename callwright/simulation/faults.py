@@ -4,7 +4,11 @@ import random
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any
+
+_METHOD = re.compile(r"(?:DELETE|GET|PATCH|POST|PUT) ")
+_WILD = {"*": "[^/]+", "**": ".*"}
 
 
 class FaultKind(StrEnum):
@@ -24,9 +28,11 @@ class FaultKind(StrEnum):
 
 @dataclass(slots=True)
 class Fault:
-    """One fault. `where` is a prefix of what the simulator names the place, such as `POST /calls/1/calls`,
-    `webhook CALL_ESTABLISHED`, or `socket`; with `$` at its end it is the whole name, and `*` in it stands for
-    anything but a slash, as in `POST /calls/1/calls/*/hangup$`.
+    """One fault. `where` is a request, such as `POST /calls/1/calls`, or the beginning of what the simulator names
+    another place, such as `webhook CALL_ESTABLISHED` or `socket`; an empty one is everywhere.
+
+    A request's path is the whole path: `*` in it stands for one part, as in `POST /calls/1/calls/*/hangup`, and
+    `**` for anything, as in `GET **`.
 
     STATUS answers `status` with `body` and `headers` and has no effect; DELAY waits `seconds` first; HANG never
     answers; DROP_BEFORE cuts the connection without an effect, DROP_AFTER after the effect; REPEAT, REORDER, LOSE
@@ -82,9 +88,15 @@ class Faults:
         return None
 
 
+@cache
+def _request(pattern: str) -> re.Pattern[str] | None:
+    """The expression for a request's whole name; None for a pattern of another kind of place."""
+    if not _METHOD.match(pattern):
+        return None
+    parts = (_WILD.get(part) or re.escape(part) for part in re.split(r"(\*{1,2})", pattern))
+    return re.compile("".join(parts))
+
+
 def _is_at(pattern: str, where: str) -> bool:
-    if "*" not in pattern and not pattern.endswith("$"):
-        return where.startswith(pattern)
-    whole = pattern.endswith("$")
-    expression = "[^/]*".join(re.escape(part) for part in pattern.removesuffix("$").split("*"))
-    return re.match(expression + ("$" if whole else ""), where) is not None
+    request = _request(pattern)
+    return where.startswith(pattern) if request is None else request.fullmatch(where) is not None

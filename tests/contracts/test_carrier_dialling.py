@@ -11,7 +11,7 @@ from callwright.ports.carrier import CallHandle, CarrierCallState, HangUpCause
 from callwright.simulation.faults import Fault, FaultKind
 from tests.contracts.carrier_stage import ABSENT, BUSY, CALLER_ID, HASTY, LATE, REJECTS, SILENT, CarrierStage
 
-CHANGES = "POST "
+CHANGES = "POST **"
 """Where a carrier is asked for a call."""
 
 ENDINGS = {

@@ -127,12 +127,12 @@ async def random_scene(scene: Scene, url: str, kills: int, seed: int, calls: int
 def _make_trouble(world: CrashWorld) -> None:
     """One dial whose answer is lost; a first write to the second person's record that fails; bad webhooks, slow CRM."""
     faults = world.stage.carrier.faults
-    faults.add(Fault("POST /calls/1/calls$", FaultKind.DROP_AFTER, skip=2))
+    faults.add(Fault("POST /calls/1/calls", FaultKind.DROP_AFTER, skip=2))
     for kind in (FaultKind.LOSE, FaultKind.REPEAT, FaultKind.REORDER):
         faults.add(Fault("webhook CALL_", kind, times=_ALWAYS, probability=0.08))
     record_id = world.stage.record_of[world.callees[1].phone]
     fault = Fault(
-        f"PUT /crm/v8/Leads/{record_id}$", FaultKind.STATUS, status=500, body={"code": "INTERNAL_ERROR"}
+        f"PUT /crm/v8/Leads/{record_id}", FaultKind.STATUS, status=500, body={"code": "INTERNAL_ERROR"}
     )
     world.stage.crm.faults.add(fault)
     world.stage.crm.state.behaviour.latency_s = _CRM_LATENCY_S

@@ -130,11 +130,11 @@ async def test_results_by_webhook_and_by_polling_are_written_once(tmp_path: Path
 
 
 CRM_FAULTS: list[tuple[str, dict[str, Any]]] = [
-    ("PUT /crm/v8/Leads", {"kind": FaultKind.STATUS, "status": 500, "body": {"code": "INTERNAL_ERROR"}}),
-    ("PUT /crm/v8/Leads", {"kind": FaultKind.STATUS, "status": 429, "body": {"code": "TOO_MANY_REQUESTS"}}),
-    ("PUT /crm/v8/Leads", {"kind": FaultKind.STATUS, "status": 401, "body": {"code": "INVALID_TOKEN"}}),
-    ("PUT /crm/v8/Leads", {"kind": FaultKind.DROP_BEFORE}),
-    ("PUT /crm/v8/Leads", {"kind": FaultKind.DROP_AFTER}),
+    ("PUT /crm/v8/Leads/*", {"kind": FaultKind.STATUS, "status": 500, "body": {"code": "INTERNAL_ERROR"}}),
+    ("PUT /crm/v8/Leads/*", {"kind": FaultKind.STATUS, "status": 429, "body": {"code": "TOO_MANY_REQUESTS"}}),
+    ("PUT /crm/v8/Leads/*", {"kind": FaultKind.STATUS, "status": 401, "body": {"code": "INVALID_TOKEN"}}),
+    ("PUT /crm/v8/Leads/*", {"kind": FaultKind.DROP_BEFORE}),
+    ("PUT /crm/v8/Leads/*", {"kind": FaultKind.DROP_AFTER}),
     ("POST /crm/v8/Calls", {"kind": FaultKind.DROP_AFTER}),
     ("POST /crm/v8/Calls", {"kind": FaultKind.STATUS, "status": 500, "body": {"code": "INTERNAL_ERROR"}}),
 ]

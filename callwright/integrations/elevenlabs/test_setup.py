@@ -281,5 +281,5 @@ async def test_the_webhooks_state(build: Build, simulator: ElevenLabsSimulator, 
     assert line(await agents.check(), "webhook").detail == f"{ADDRESS} is switched off"
     simulator.account.permissions.discard("workspace_webhooks")
     assert line(await agents.check(), "webhook").remedy == "Let the key read workspace webhooks."
-    simulator.faults.add(Fault("GET /v1/convai/agents/", FaultKind.STATUS, times=3))
+    simulator.faults.add(Fault("GET /v1/convai/agents/*", FaultKind.STATUS, times=3))
     assert line(await agents.check(), "agent").health is Health.FAILED

@@ -35,7 +35,7 @@ Start = Callable[..., ConversationStart]
 
 SIGNED_URL = "GET /v1/convai/conversation/get-signed-url"
 SUBSCRIPTION = "GET /v1/user/subscription"
-CONVERSATION = "GET /v1/convai/conversations/"
+CONVERSATION = "GET /v1/convai/conversations/*"
 
 
 def answer(

@@ -39,7 +39,7 @@ from callwright.ports.carrier import CallHandle, CarrierCallState, DialOrder, Ha
 from callwright.simulation.faults import Fault, FaultKind
 
 Eventually = Callable[..., Awaitable[None]]
-CREATE = "POST /calls/1/calls$"
+CREATE = "POST /calls/1/calls"
 
 
 def bodies(stage: Stage, name: str) -> list[Any]:
@@ -241,7 +241,7 @@ async def test_calls_are_found_on_later_pages(ready: Stage) -> None:
 
 
 async def test_reads_are_repeated_and_then_given_up(ready: Stage) -> None:
-    path = "GET /calls/1/calls$"
+    path = "GET /calls/1/calls"
     ready.simulator.faults.add(Fault(path, FaultKind.STATUS, status=500, times=2))
     assert await ready.carrier.find("attempt-1", LATE, datetime.now(UTC)) is None
     ready.simulator.faults.add(Fault(path, FaultKind.STATUS, status=500, times=3))

@@ -259,7 +259,7 @@ async def test_check_with_a_wrong_key(ready: Stage) -> None:
 
 
 async def test_check_with_a_key_that_may_too_little(ready: Stage) -> None:
-    ready.simulator.faults.add(Fault("GET /subscriptions", FaultKind.STATUS, status=403))
+    ready.simulator.faults.add(Fault("GET /subscriptions/**", FaultKind.STATUS, status=403))
     results = await ready.carrier.check()
     assert found(results)["events"] is Health.FAILED
     assert "subscriptions:manage" in next(result.remedy for result in results if result.name == "events")

@@ -26,14 +26,14 @@ async def test_errors_and_logs_hold_no_secret(
     accounts = bench.simulator.accounts
     secrets = (accounts.client_secret, accounts.refresh_token, bench.simulator.hook_secret, token)
     echo = {"code": "NO_PERMISSION", "message": f"not with {token}", "details": {"echo": " ".join(secrets)}}
-    bench.simulator.faults.add(Fault("GET /crm", FaultKind.STATUS, status=403, body=echo))
+    bench.simulator.faults.add(Fault("GET /crm/**", FaultKind.STATUS, status=403, body=echo))
     with pytest.raises(VendorError) as caught:
         await crm.get("Leads", LEAD)
-    bench.simulator.faults.add(Fault("PUT /crm", FaultKind.STATUS, status=403, body=" ".join(secrets)))
+    bench.simulator.faults.add(Fault("PUT /crm/**", FaultKind.STATUS, status=403, body=" ".join(secrets)))
     with pytest.raises(VendorError) as second:
         await crm.update("Leads", LEAD, {"Budget": 5})
     bench.simulator.faults.add(
-        Fault("POST /oauth", FaultKind.STATUS, status=200, body={"error": accounts.refresh_token})
+        Fault("POST /oauth/**", FaultKind.STATUS, status=200, body={"error": accounts.refresh_token})
     )
     bench.clock.forward(4000)
     with pytest.raises(VendorError) as third:

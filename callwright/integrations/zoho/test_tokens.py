@@ -80,7 +80,7 @@ async def test_a_write_with_a_revoked_token_has_one_effect(bench: Bench) -> None
 async def test_a_token_refused_for_ever_is_replaced_once(bench: Bench) -> None:
     crm = bench.crm()
     bench.simulator.faults.add(
-        Fault("GET /crm/v8/Leads", FaultKind.STATUS, times=99, status=401, body={"code": "INVALID_TOKEN"})
+        Fault("GET /crm/v8/Leads/*", FaultKind.STATUS, times=99, status=401, body={"code": "INVALID_TOKEN"})
     )
     with pytest.raises(VendorAuthFailed):
         await crm.get("Leads", LEAD)
@@ -119,7 +119,7 @@ async def test_access_denied_holds_everybody_back_for_ten_minutes(bench: Bench, 
 
 
 async def test_access_denied_by_the_api_itself(bench: Bench) -> None:
-    bench.simulator.faults.add(Fault("GET /crm", FaultKind.STATUS, times=9, status=401, body=_DENIED))
+    bench.simulator.faults.add(Fault("GET /crm/**", FaultKind.STATUS, times=9, status=401, body=_DENIED))
     with pytest.raises(VendorBusy) as caught:
         await bench.crm().get("Leads", LEAD)
     assert caught.value.retry_after_s == 600
