@@ -1,6 +1,6 @@
 """What we ask of a telephone carrier."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -95,6 +95,27 @@ class MediaOrder:
     slot: str
     longest_call_s: int
     rejoin: bool = False
+
+
+class RecordingState(StrEnum):
+    """How far the carrier is with its own recording of a call."""
+
+    PENDING = "pending"
+    READY = "ready"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierRecording:
+    """The carrier's own recording. A finished one has a `file_id`, a `format` (the file's ending, such as wav) and
+    a `size` in bytes where the carrier tells it; `detail` says why there is none.
+    """
+
+    state: RecordingState
+    file_id: str = ""
+    format: str = "wav"
+    size: int | None = None
+    detail: str = ""
 
 
 class HangUpCause(StrEnum):
@@ -214,8 +235,15 @@ class Carrier(Protocol):
         """Connect the person with a human at `number` and take ourselves out; returns data to keep."""
         ...
 
-    async def recording(self, call: CallHandle) -> bytes | None:
-        """The carrier's own recording when it is there."""
+    async def recording(self, call: CallHandle) -> CarrierRecording:
+        """Look for the carrier's own recording of a call that was dialled with `record`.
+
+        PENDING also where the carrier cannot tell yet whether there will be one; NONE is final.
+        """
+        ...
+
+    def recorded(self, call: CallHandle, recording: CarrierRecording) -> AsyncIterator[bytes]:
+        """A finished recording's file, in pieces that fit into memory; raises VendorError sub-classes."""
         ...
 
     def webhook(self, request: WebhookRequest) -> list[CarrierEvent]:

@@ -1,12 +1,11 @@
 """Carriers: what the SPEC promises is kept; what it does not promise is not tried."""
 
-import asyncio
 from dataclasses import fields, replace
 
 import pytest
 
 from callwright.domain.events import CarrierEventKind, Leg
-from callwright.ports.carrier import CallHandle, CarrierCapabilities, HangUpCause
+from callwright.ports.carrier import CarrierCapabilities, HangUpCause
 from callwright.registry import IntegrationSpec, Role, with_role
 from tests.contracts.carrier_stage import HUMAN, MACHINE, SILENT, TALKER, CarrierStage
 
@@ -56,20 +55,6 @@ async def test_a_text_is_spoken_to_the_person(carrier: CarrierStage) -> None:
     await carrier.event(CarrierEventKind.PROMPT_FINISHED)
     await carrier.until(lambda: carrier.person(SILENT).report().texts, "word that the person understood")
     assert carrier.person(SILENT).report().texts == [APOLOGY]
-
-
-@promising("recording")
-async def test_a_recording_is_there_after_the_call(carrier: CarrierStage) -> None:
-    await carrier.set_up()
-    call = await carrier.dial_and_answer(TALKER, record=True)
-    assert await carrier.carrier.recording(call) is None, "a call that still goes on has none"
-    await carrier.carrier.hang_up(call, HangUpCause.NORMAL)
-    async with asyncio.timeout(_RECORDED_WITHIN_S):
-        while not (content := await carrier.carrier.recording(call)):
-            await asyncio.sleep(0.05)
-    assert content[:3] in {b"RIF", b"ID3"} or content[:1] == b"\xff"
-    unknown = CallHandle("attempt-9", "no-such-call", TALKER, call.caller_id, answered=True, data={})
-    assert await carrier.carrier.recording(unknown) is None
 
 
 @promising("transfer")

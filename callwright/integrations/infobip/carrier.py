@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from callwright.domain.errors import (
     WebhookRejected,
 )
 from callwright.domain.events import CarrierEvent, Leg
-from callwright.integrations.infobip import CAPABILITIES, requests, webhooks
+from callwright.integrations.infobip import CAPABILITIES, recordings, requests, webhooks
 from callwright.integrations.infobip.addresses import vendor_number, vendor_time
 from callwright.integrations.infobip.checks import check
 from callwright.integrations.infobip.client import VENDOR, InfobipClient
@@ -27,6 +27,7 @@ from callwright.ports.carrier import (
     CallHandle,
     CarrierCall,
     CarrierCallState,
+    CarrierRecording,
     DialOrder,
     DialReceipt,
     HangUpCause,
@@ -39,6 +40,7 @@ from callwright.registry import IntegrationContext
 
 CALLS = "/calls/1/calls"
 DIALOGS = "/calls/1/dialogs"
+RECORDINGS = "/calls/1/recordings"
 _CLOCK_MARGIN = timedelta(seconds=60)
 _ATTACH_TRIES = 3
 _DIALOG_SCOPE = f"{VENDOR}:dialog"
@@ -151,18 +153,14 @@ class InfobipCarrier:
         dialog = await self._create_dialog(call, body)
         return {"dialog_id": _text(dialog, "id"), "human_call_id": _child_id(dialog), "media_call_id": ""}
 
-    async def recording(self, call: CallHandle) -> bytes | None:
-        """The first finished file of the call's recording, WAV or MP3."""
-        try:
-            found = await self._client.get(f"/calls/1/recordings/calls/{call.carrier_call_id}")
-        except VendorNotFound:
-            return None
-        files = found.get("files")
-        ready = [file for file in files if isinstance(file, dict) and file.get("id")] if files else []
-        if not ready:
-            return None
-        first = min(ready, key=lambda file: str(file.get("startTime") or ""))
-        return await self._client.download(f"/calls/1/recordings/files/{first['id']}")
+    async def recording(self, call: CallHandle) -> CarrierRecording:
+        """What Infobip says about its recording; it knows none (404) until the call is over and processed."""
+        path = f"{RECORDINGS}/calls/{call.carrier_call_id}"
+        return recordings.understand(await self._client.get_or_none(path))
+
+    def recorded(self, call: CallHandle, recording: CarrierRecording) -> AsyncIterator[bytes]:
+        """The file in parts of 8 MiB."""
+        return self._client.download(f"{RECORDINGS}/files/{recording.file_id}")
 
     def webhook(self, request: WebhookRequest) -> list[CarrierEvent]:
         """Verify and understand one request to our events address."""

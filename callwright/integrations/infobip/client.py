@@ -24,7 +24,6 @@ VENDOR = "infobip"
 _PAGE_SIZE = 100
 _MOST_PAGES = 5
 _RECORDING_PART = 8 * 1024 * 1024
-_LARGEST_RECORDING = 256 * 1024 * 1024
 _KINDS: dict[int, type[VendorError]] = {
     400: VendorRefused,
     401: VendorAuthFailed,
@@ -94,24 +93,25 @@ class InfobipClient:
                 break
         return items
 
-    async def download(self, path: str) -> bytes:
-        """Read a recording file in parts of 8 MiB; VendorRefused above 256 MiB."""
-        content = b""
+    async def download(self, path: str) -> AsyncIterator[bytes]:
+        """Read a recording file in parts of 8 MiB, each with the time limit of six requests."""
+        start = 0
         while True:
-            start = len(content)
             header = {"Range": f"bytes={start}-{start + _RECORDING_PART - 1}", "Accept": "*/*"}
             async with _within(6 * self._limit_s, f"GET {path}"):
                 response = await self._http.read("GET", path, headers=header)
             if response.status_code != httpx2.codes.PARTIAL_CONTENT:
-                return response.content if start == 0 else content
-            content += response.content
-            total = response.headers.get("content-range", "").rpartition("/")[2]
-            if len(content) > _LARGEST_RECORDING:
-                raise VendorRefused(VENDOR, "the recording is larger than 256 MiB")
-            if not response.content or (total.isdigit() and len(content) >= int(total)):
-                return content
-            if len(response.content) < _RECORDING_PART:
-                return content
+                if start:
+                    raise VendorAmbiguous(VENDOR, f"answered {response.status_code} to a part of a file")
+                yield response.content
+                return
+            first, total = _content_range(response)
+            if first != start or not response.content:
+                raise VendorAmbiguous(VENDOR, f"sent another part of a file than the one from byte {start}")
+            yield response.content
+            start += len(response.content)
+            if start >= total if total is not None else len(response.content) < _RECORDING_PART:
+                return
 
     async def close(self) -> None:
         """Close all connections."""
@@ -145,6 +145,13 @@ async def _within(seconds: float, what: str) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise VendorAmbiguous(VENDOR, f"{what} took more than {seconds:g} s") from error
+
+
+def _content_range(response: httpx2.Response) -> tuple[int | None, int | None]:
+    """The first byte and the whole length that `Content-Range: bytes 0-99/1000` tells, None for what it does not."""
+    span, _, total = response.headers.get("content-range", "").removeprefix("bytes ").partition("/")
+    first = span.partition("-")[0]
+    return int(first) if first.isdigit() else None, int(total) if total.isdigit() else None
 
 
 def _payload(body: Any) -> dict[str, Any]:

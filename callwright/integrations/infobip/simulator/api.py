@@ -174,12 +174,14 @@ class CallOperations:
         return JSONResponse({"status": "PENDING"})
 
     async def _recordings(self, request: Request) -> Response:
+        self._api.query(request, frozenset({"location"}))
         found = self._exchange.recordings.get(request.path_params["call_id"])
         if found is None:
             raise Refusal(404)
         return JSONResponse(found)
 
     async def _file(self, request: Request) -> Response:
+        self._api.query(request, frozenset({"location"}))
         content = self._exchange.files.get(request.path_params["file_id"])
         if content is None:
             raise Refusal(404)

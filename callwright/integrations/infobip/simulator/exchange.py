@@ -17,7 +17,7 @@ from callwright.integrations.infobip.simulator.line import Callee, Line, Pipe
 from callwright.integrations.infobip.simulator.media_leg import MediaLeg, MediaRules
 from callwright.integrations.infobip.simulator.schemas import WebsocketEndpoint
 from callwright.integrations.infobip.simulator.ticker import Ticker
-from callwright.simulation.faults import Faults
+from callwright.simulation.faults import FaultKind, Faults
 from callwright.simulation.people import Phonebook
 from callwright.simulation.person_script import RingOutcome
 from callwright.simulation.traffic import Traffic
@@ -38,7 +38,8 @@ _END_STATES = {"NO_ANSWER": "NO_ANSWER", "BUSY": "BUSY", "CANCELLED": "CANCELLED
 
 class Exchange:
     """All calls and dialogs. `answerer` finds who answers a number; `history_after_s` is how long an ended call
-    is in no list; `ends` overrides how calls to a number end: E.164 -> name of an error code.
+    is in no list, `recording_after_s` how long its recording takes; `ends` overrides how calls to a number end:
+    E.164 -> name of an error code.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Exchange:
         self.ends: dict[str, str] = {}
         self.rules = MediaRules()
         self.history_after_s = 0.0
+        self.recording_after_s = 0.3
         self.answerer: Callable[[str], Callee] = Phonebook.of(world).person
         self.ticker = Ticker()
         self._clock = world.clock
@@ -76,6 +78,11 @@ class Exchange:
         """The rate of telephones: that of the newest media-stream configuration, so that nothing is converted."""
         configs = list(self.account.media_configs.values())
         return int(configs[-1]["sampleRate"]) if configs else _DEFAULT_RATE_HZ
+
+    def recording_fault(self) -> str:
+        """What goes wrong with the next recording, by name; empty for nothing."""
+        fault = self._faults.draw("recording", FaultKind.CUSTOM)
+        return fault.detail if fault is not None else ""
 
     def live_dialog(self, call: SimCall) -> SimDialog | None:
         """The dialog that a call is in now."""
@@ -163,7 +170,8 @@ class Exchange:
 
     def _answer(self, call: SimCall, person: Callee) -> None:
         rate_hz = self.line_rate_hz()
-        line = Line(person, rate_hz, recorded=call.recording is not None)
+        stereo = call.recording is not None and call.recording.channels == "STEREO"
+        line = Line(person, rate_hz, recorded=call.recording is not None, stereo=stereo)
         self.lines[call.id] = line
         person.answer(
             rate_hz,

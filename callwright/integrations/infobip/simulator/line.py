@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
+
 from callwright.audio.wav import header, interleave
 from callwright.domain.audio import FRAME_MS, AudioFormat, Encoding
 from callwright.simulation.person_script import RingPlan
@@ -83,7 +85,7 @@ class Prompt:
 class Line:
     """One answered telephone. `silent_s` counts the time in which nothing at all was connected to it."""
 
-    def __init__(self, person: Callee, rate_hz: int, *, recorded: bool) -> None:
+    def __init__(self, person: Callee, rate_hz: int, *, recorded: bool, stereo: bool) -> None:
         self.person = person
         self.rate_hz = rate_hz
         self.party: Party | None = None
@@ -93,6 +95,7 @@ class Line:
         self._silence = self._audio.silence(self._audio.frame_bytes)
         self._prompt: Prompt | None = None
         self._recorded: tuple[list[bytes], list[bytes]] | None = ([], []) if recorded else None
+        self._stereo = stereo
         self._over = False
 
     def tick(self, due: float) -> None:
@@ -123,10 +126,13 @@ class Line:
         self.person.hung_up()
 
     def recording(self) -> bytes | None:
-        """A stereo WAV file, the person left and what was heard right; None when nothing was recorded."""
+        """A WAV file, stereo (the person left, what was heard right) or both in one; None when nothing was recorded."""
         if self._recorded is None:
             return None
         left, right = (b"".join(side) for side in self._recorded)
+        if not self._stereo:
+            both = _mixed(left, right)
+            return header(self.rate_hz, 1, len(both)) + both
         stereo = interleave(left, right)
         return header(self.rate_hz, 2, len(stereo)) + stereo
 
@@ -149,6 +155,13 @@ class Line:
         if self._prompt is not None:
             prompt, self._prompt = self._prompt, None
             prompt.over(self._audio.ms_for_bytes(prompt.position), played_completely)
+
+
+def _mixed(left: bytes, right: bytes) -> bytes:
+    """Both sides in one channel."""
+    both = np.frombuffer(left, "<i2").astype(np.int32) + np.frombuffer(right, "<i2")
+    mixed: bytes = np.clip(both, -32768, 32767).astype("<i2").tobytes()
+    return mixed
 
 
 class Pipe:

@@ -11,8 +11,6 @@ from callwright.simulation import speech
 if TYPE_CHECKING:
     from callwright.integrations.infobip.simulator.exchange import Exchange
 
-_RECORDING_TAKES_S = 0.3
-
 
 async def speak(exchange: "Exchange", call: SimCall, text: str, voice: str, event: str) -> None:
     """Synthesise a text, then speak it to a telephone."""
@@ -54,32 +52,67 @@ async def detect_machine(exchange: "Exchange", call: SimCall, line: Line) -> Non
 
 
 async def keep_recording(exchange: "Exchange", call: SimCall, wav: bytes) -> None:
-    """Make the recording of an ended call available, and tell it."""
-    await exchange.pause(_RECORDING_TAKES_S)
+    """Make the recording of an ended call available after `recording_after_s`, and tell it.
+
+    Fault(where="recording", kind=CUSTOM, detail=...): `never`, `fails`, `partly`, `sftp`, `torn` (the file is
+    shorter than told), `two` (a second, later file).
+    """
+    await exchange.pause(exchange.recording_after_s)
+    detail = exchange.recording_fault()
+    if detail == "never":
+        return
+    if detail == "fails":
+        reason = "Recording postprocessing failed"
+        exchange.recordings[call.id] = _recording(call, [], "FAILED") | {"reason": reason}
+        facts = {"reason": reason, "recordingCustomData": {}}
+        exchange.events.call("CALL_RECORDING_FAILED", call, facts)
+        return
+    content = wav[: len(wav) // 2] if detail == "torn" else wav
+    files = [_recording_file(exchange, call, content, len(wav), "SFTP" if detail == "sftp" else "HOSTED")]
+    if detail == "two":
+        assert call.ended is not None
+        later = _recording_file(exchange, call, wav[:44], 44, "HOSTED")
+        files.insert(0, later | {"startTime": wire_time(call.ended)})
+    status = "PARTIALLY_FAILED" if detail == "partly" else "SUCCESSFUL"
+    exchange.recordings[call.id] = _recording(call, files, status)
+    exchange.events.call("CALL_RECORDING_READY", call, {"recording": exchange.recordings[call.id]})
+
+
+def _recording(call: SimCall, files: list[dict[str, Any]], status: str) -> dict[str, Any]:
+    """The PublicCallRecording object."""
     assert call.ended is not None
     assert call.answered is not None
-    file_id = new_id()
-    exchange.files[file_id] = wav
-    exchange.recordings[call.id] = {
+    return {
         "callId": call.id,
         "endpoint": call.shown()["endpoint"],
         "direction": "OUTBOUND",
-        "files": [
-            {
-                "id": file_id,
-                "name": f"{call.id}.wav",
-                "fileFormat": "WAV",
-                "size": len(wav),
-                "creationTime": wire_time(exchange.now()),
-                "duration": call.duration_s(),
-                "startTime": wire_time(call.answered),
-                "endTime": wire_time(call.ended),
-                "location": "HOSTED",
-            }
-        ],
-        "status": "SUCCESSFUL",
+        "files": files,
+        "status": status,
         "callsConfigurationId": call.configuration_id,
         "startTime": wire_time(call.answered),
         "endTime": wire_time(call.ended),
     }
-    exchange.events.call("CALL_RECORDING_READY", call, {"recording": exchange.recordings[call.id]})
+
+
+def _recording_file(
+    exchange: "Exchange", call: SimCall, content: bytes, size: int, location: str
+) -> dict[str, Any]:
+    """Keep a file, unless it goes elsewhere, and show it as PublicRecordingFile."""
+    assert call.ended is not None
+    assert call.answered is not None
+    file_id = new_id()
+    if location == "HOSTED":
+        exchange.files[file_id] = content
+    prefix = call.recording.file_prefix if call.recording is not None else None
+    return {
+        "id": file_id,
+        "name": f"{prefix}_{call.id}_{file_id}.wav" if prefix else f"{call.id}.wav",
+        "fileFormat": "WAV",
+        "size": size,
+        "creationTime": wire_time(exchange.now()),
+        "duration": call.duration_s(),
+        "startTime": wire_time(call.answered),
+        "endTime": wire_time(call.ended),
+        "location": location,
+        **({"sftpUploadStatus": "UPLOADED"} if location == "SFTP" else {}),
+    }
