@@ -14,7 +14,7 @@ from callwright.calls.conversation import ConversationTools
 from callwright.calls.dialing import Dialer, DialRules
 from callwright.calls.directory import Directory
 from callwright.calls.farewell import Farewell
-from callwright.calls.finishing import Finisher
+from callwright.calls.finishing import FINISH, Finisher
 from callwright.calls.gatekeeper import Gatekeeper
 from callwright.calls.inbox import Inbox
 from callwright.calls.joining import Door
@@ -23,8 +23,9 @@ from callwright.calls.live import LiveCalls
 from callwright.calls.reconciling import Reconciler
 from callwright.calls.recovery import ProcessFacts, Recovery
 from callwright.calls.service import CallService
-from callwright.calls.sweeper import DIAL, FINISH, Sweeper, SweepRules
+from callwright.calls.sweeper import DIAL, Sweeper, SweepRules
 from callwright.calls.tools import HttpTools
+from callwright.calls.upkeep import Upkeep
 from callwright.calls.writeback import CrmWriter
 from callwright.config import Configuration
 from callwright.domain.errors import ConfigurationError, Problem
@@ -122,6 +123,7 @@ class Callwright:
     async def end_calls(self) -> None:
         """Dial nobody any more, and end the conversations that run here politely."""
         self.sweeper.hold()
+        self._gatekeeper.close()
         await self.live.stop()
 
     async def ready(self) -> dict[str, str]:
@@ -143,7 +145,7 @@ class Callwright:
 
     def _build_calls(self) -> None:
         settings, ledger, directory, book = self.settings, self.ledger, self.directory, self.book
-        gatekeeper = Gatekeeper(
+        self._gatekeeper = gatekeeper = Gatekeeper(
             self.database,
             self.clock,
             directory,
@@ -166,7 +168,16 @@ class Callwright:
         facts = ProcessFacts(self.process_id, settings.our_base_url, self.fenced.set)
         self.recovery = Recovery(ledger, self.workflows, book, reconciler, farewell, self.live, facts)
         sweep = SweepRules(self.process_id, settings.max_concurrent_calls, settings.keep_recordings_days)
-        self.sweeper = Sweeper(ledger, self.workflows, inbox, reconciler, self.live, self.recovery, sweep)
+        upkeep = Upkeep(
+            ledger,
+            self.workflows,
+            dialer,
+            finisher,
+            keep_transcripts_days=settings.keep_transcripts_days,
+        )
+        self.sweeper = Sweeper(
+            ledger, self.workflows, inbox, reconciler, self.live, self.recovery, upkeep, sweep
+        )
         self.calls = CallService(ledger, directory, book, inbox, self.live, region=settings.default_region)
 
 

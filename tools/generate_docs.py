@@ -83,7 +83,7 @@ def _arrows() -> Iterable[str]:
     yield f"    [*] --> {next(iter(CallState))}"
     for state, signal, target in _transitions():
         yield f"    {state} --> {target}: {signal}"
-    yield from (f"    {state} --> [*]" for state in CallState if not TRANSITIONS[state])
+    yield f"    {CallState.DONE} --> [*]"
 
 
 def _transitions() -> list[tuple[str, str, str]]:

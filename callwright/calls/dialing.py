@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +16,7 @@ from callwright.calls.gatekeeper import Gatekeeper
 from callwright.calls.ledger import Entry, Ledger, TimerKind
 from callwright.calls.preparing import conversation_start, prepare
 from callwright.calls.results import suppress
-from callwright.domain.agent import AgentDefinition, OnMachine
+from callwright.domain.agent import AgentDefinition
 from callwright.domain.attempt import Attempt
 from callwright.domain.errors import (
     CallwrightError,
@@ -27,7 +28,9 @@ from callwright.domain.errors import (
     VendorQuotaExceeded,
     VendorRefused,
     VendorUnreachable,
+    in_words,
 )
+from callwright.domain.gate import NEAR_SLOT
 from callwright.domain.outcome import EndReason
 from callwright.domain.states import CallState, Signal
 from callwright.ports.carrier import DialOrder, DialReceipt
@@ -36,18 +39,20 @@ from callwright.ports.workflows import Workflows
 
 log = structlog.get_logger(__name__)
 
-_Step = Callable[[str], Awaitable[bool]]
+_Step = Callable[[Attempt], Awaitable[bool]]
+"""What a step does with the call as it is when it begins; it returns whether to go on."""
 
 SOURCE = "dial"
 MOST_FAILURES = 6
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 300.0
 _PREPARE_LIMIT_S = 120.0
-_LONGEST_RATE_WAIT_S = 3.0
 _DIAL_LIMIT_S = 40.0
-_SLOT_LIFE_S = 60.0
-DIAL_SLOT = "dial_slot"
-"""The moment of the carrier's rate that a deferred call has reserved, in `carrier_data`."""
+_SLOT_LIFE = timedelta(seconds=60)
+_ANSWER_SLACK_S = 30.0
+_BEFORE_THE_CALL = (CallState.QUEUED, CallState.PREPARING, CallState.DIALING)
+EXPIRES_AT = "expires_at"
+"""The moment until which the agent's ticket can be used, ISO 8601, in `agent_ticket`."""
 
 _FIRST_ASK_S = 6.0
 _FIRST_RECONCILE_S = 2.0
@@ -84,29 +89,45 @@ class Dialer:
         self._rules = rules
 
     async def run(self, attempt_id: str) -> None:
-        """The workflow. Its steps return whether to go on."""
+        """The workflow of one round. A step whose round is over, or whose call has moved on, changes nothing."""
+        number = await self._workflows.step("record", partial(self._guarded, self._record, attempt_id, None))
         steps: tuple[tuple[str, _Step], ...] = (
-            ("record", self._record),
             ("gate", self._gate),
             ("ticket", self._ticket),
             ("dial", self._dial),
         )
         for name, step in steps:
-            if not await self._workflows.step(name, partial(self._guarded, step, attempt_id)):
+            if number is None:
                 return
+            number = await self._workflows.step(name, partial(self._guarded, step, attempt_id, number))
 
-    async def _guarded(self, step: _Step, attempt_id: str) -> bool:
+    async def _guarded(self, step: _Step, attempt_id: str, number: int | None) -> int | None:
+        """The round's number while it goes on, None when the workflow is over.
+
+        Should the database refuse even the note of a fault, the workflow fails; a timer or the sweeper goes on.
+        """
         with structlog.contextvars.bound_contextvars(call_id=attempt_id):
             try:
-                return await step(attempt_id)
+                attempt = await self._ledger.get(attempt_id)
+                if number is None:
+                    number = attempt.round
+                goes_on = attempt.round == number and await step(attempt)
+                return number if goes_on else None
             except Exception as error:  # supervision point: a fault in one call must not strand its row
                 log.exception("a step of dialling failed")
                 async with self._ledger.open(attempt_id, SOURCE) as entry:
-                    await self._fault(entry, f"{type(error).__name__}: {error}")
-                return False
+                    if entry.attempt.round == number:
+                        await self._fault(entry, in_words(error))
+                return None
 
-    async def _record(self, attempt_id: str) -> bool:
-        attempt = await self._ledger.get(attempt_id)
+    @asynccontextmanager
+    async def _round(self, attempt: Attempt, *states: CallState) -> AsyncIterator[Entry | None]:
+        """The call, locked; None when its round is over or it is in none of the states."""
+        async with self._ledger.open(attempt.id, SOURCE) as entry:
+            current = entry.attempt
+            yield entry if current.round == attempt.round and current.state in states else None
+
+    async def _record(self, attempt: Attempt) -> bool:
         if attempt.state is not CallState.QUEUED:
             return attempt.state is CallState.PREPARING
         if self._is_fresh(attempt):
@@ -116,36 +137,34 @@ class Dialer:
             prepared = await prepare(attempt, agent, self._directory, self._rules.region)
         except (InvalidInput, NotFound, VendorRefused) as error:
             reason = EndReason.INVALID_NUMBER if _about_phone(error) else EndReason.PREPARATION_FAILED
-            return await self._end(attempt_id, reason, str(error))
+            return await self._end(attempt, reason, str(error))
         except VendorError as error:
-            return await self._postpone(attempt_id, error, EndReason.PREPARATION_FAILED)
-        async with self._ledger.open(attempt_id, SOURCE) as entry:
-            if entry.attempt.state is not CallState.QUEUED:
+            return await self._postpone(attempt, error, EndReason.PREPARATION_FAILED)
+        async with self._round(attempt, CallState.QUEUED) as entry:
+            if entry is None:
                 return False
-            read_at = self._ledger.clock.now().isoformat()
             await entry.set(
-                phone=prepared.phone,
-                variables=prepared.variables,
-                crm_detail={**entry.attempt.crm_detail, "read_at": read_at},
+                phone=prepared.phone, variables=prepared.variables, record_read_at=self._ledger.clock.now()
             )
             await entry.note("prepared", phone=prepared.phone)
             if prepared.opted_out:
                 await suppress(entry, reason="marked in the CRM", source="crm")
         return True
 
-    async def _gate(self, attempt_id: str) -> bool:
-        agent = await self._agents.of(await self._ledger.get(attempt_id))
-        async with self._ledger.open(attempt_id, SOURCE) as entry:
+    async def _gate(self, attempt: Attempt) -> bool:
+        agent = await self._agents.of(attempt)
+        async with self._round(attempt, CallState.QUEUED, CallState.PREPARING) as entry:
+            if entry is None:
+                return False
             if entry.attempt.state is CallState.PREPARING:
                 return True
-            if entry.attempt.state is not CallState.QUEUED or not await self._gatekeeper.admit(entry, agent):
+            if not await self._gatekeeper.admit(entry, agent):
                 return False
             await entry.move(Signal.START, owner=self._rules.process_id)
             await entry.timer(TimerKind.PREPARE_LIMIT, _PREPARE_LIMIT_S)
         return True
 
-    async def _ticket(self, attempt_id: str) -> bool:
-        attempt = await self._ledger.get(attempt_id)
+    async def _ticket(self, attempt: Attempt) -> bool:
         if attempt.state is not CallState.PREPARING:
             return attempt.state is CallState.DIALING
         agent = await self._agents.of(attempt)
@@ -154,69 +173,68 @@ class Dialer:
                 conversation_start(attempt, agent)
             )
         except (NotFound, VendorRefused) as error:
-            return await self._end(attempt_id, EndReason.AGENT_FAILED, str(error))
+            return await self._end(attempt, EndReason.AGENT_FAILED, str(error))
         except VendorError as error:
-            return await self._postpone(attempt_id, error, EndReason.AGENT_FAILED)
-        async with self._ledger.open(attempt_id, SOURCE) as entry:
-            if entry.attempt.state is not CallState.PREPARING:
+            return await self._postpone(attempt, error, EndReason.AGENT_FAILED)
+        async with self._round(attempt, CallState.PREPARING) as entry:
+            if entry is None:
                 return False
             await entry.set(
                 conversation_id=ticket.conversation_id,
-                agent_ticket={**ticket.data, "expires_at": ticket.expires_at.isoformat()},
+                agent_ticket={**ticket.data, EXPIRES_AT: ticket.expires_at.isoformat()},
             )
             await entry.note("ticket", conversation_id=ticket.conversation_id)
         return True
 
-    async def _dial(self, attempt_id: str) -> bool:
-        attempt = await self._ledger.get(attempt_id)
+    async def _dial(self, attempt: Attempt) -> bool:
         agent = await self._agents.of(attempt)
         carrier = self._directory.carrier(attempt.carrier)
-        if attempt.state is CallState.PREPARING and not await self._wait_for_rate(attempt):
-            return False
-        order = await self._commit_intent(attempt_id, agent)
+        slot = await self._reserve(attempt) if attempt.state is CallState.PREPARING else None
+        order = await self._commit_intent(attempt, agent, slot)
         if order is None:
             return False
         try:
             async with asyncio.timeout(_DIAL_LIMIT_S):
                 receipt = await carrier.dial(order)
         except (VendorAmbiguous, TimeoutError) as error:
-            return await self._lose(attempt_id, str(error) or "no answer in time")
+            return await self._lose(attempt, str(error) or "no answer in time")
         except (VendorBusy, VendorUnreachable) as error:
             reason = EndReason.RATE_LIMITED if isinstance(error, VendorBusy) else EndReason.CARRIER_ERROR
-            return await self._postpone(attempt_id, error, reason)
+            return await self._postpone(attempt, error, reason)
         except VendorQuotaExceeded as error:
-            return await self._end(attempt_id, EndReason.INSUFFICIENT_FUNDS, str(error))
+            return await self._end(attempt, EndReason.INSUFFICIENT_FUNDS, str(error))
         except VendorError as error:
-            return await self._end(attempt_id, EndReason.CARRIER_ERROR, str(error))
-        return await self._accept(attempt_id, receipt)
+            return await self._end(attempt, EndReason.CARRIER_ERROR, str(error))
+        return await self._accept(attempt.id, receipt)
 
-    async def _wait_for_rate(self, attempt: Attempt) -> bool:
-        """Wait for the carrier's next dial slot; for a far one the call is deferred, and keeps it."""
+    async def _reserve(self, attempt: Attempt) -> datetime:
+        """The carrier's next dial slot, or the one that the call has kept; a near one is waited for."""
         now = self._ledger.clock.now()
-        kept = attempt.carrier_data.get(DIAL_SLOT)
-        wait = (datetime.fromisoformat(kept) - now).total_seconds() if kept else -_SLOT_LIFE_S
-        if wait <= -_SLOT_LIFE_S:
+        slot = attempt.dial_slot_at
+        if slot is None or now - slot > _SLOT_LIFE:
             rate = self._directory.carrier(attempt.carrier).capabilities.dials_per_second
-            wait = await self._counters.reserve(f"{attempt.carrier}:dial", rate)
-        if wait > _LONGEST_RATE_WAIT_S:
-            async with self._ledger.open(attempt.id, SOURCE) as entry:
-                slot = (now + timedelta(seconds=wait)).isoformat()
-                await entry.set(carrier_data={**entry.attempt.carrier_data, DIAL_SLOT: slot})
-                await self._defer(entry, wait, "the carrier's dial rate")
-            return False
-        wait = max(wait, 0.0)
-        await asyncio.sleep(wait)
-        return True
+            slot = now + timedelta(seconds=await self._counters.reserve(f"{attempt.carrier}:dial", rate))
+        if now < slot <= now + NEAR_SLOT:
+            await asyncio.sleep((slot - now).total_seconds())
+        return slot
 
-    async def _commit_intent(self, attempt_id: str, agent: AgentDefinition) -> DialOrder | None:
+    async def _commit_intent(
+        self, attempt: Attempt, agent: AgentDefinition, slot: datetime | None
+    ) -> DialOrder | None:
         """Commit that we are about to dial. None when we must not, or may have dialled already."""
-        async with self._ledger.open(attempt_id, SOURCE) as entry:
-            attempt = entry.attempt
-            if attempt.state is CallState.DIALING:
+        async with self._round(attempt, CallState.PREPARING, CallState.DIALING) as entry:
+            if entry is None:
+                return None
+            if entry.attempt.state is CallState.DIALING:
                 await entry.move(Signal.LOSE)
                 await entry.timer(TimerKind.RECONCILE, _FIRST_RECONCILE_S)
                 return None
-            if attempt.state is not CallState.PREPARING or not await self._gatekeeper.admit(entry, agent):
+            if self._ticket_runs_out(entry.attempt, agent):
+                await self._fault(entry, "the agent's ticket runs out before the call could be answered")
+                return None
+            if slot is not None and slot > entry.now() + NEAR_SLOT:
+                await entry.set(dial_slot_at=slot)
+            if not await self._gatekeeper.admit(entry, agent, slot):
                 return None
             await entry.cancel(TimerKind.PREPARE_LIMIT)
             await entry.move(
@@ -224,16 +242,17 @@ class Dialer:
                 owner=self._rules.process_id,
                 media_token=secrets.token_urlsafe(24),
                 dialed_at=self._ledger.clock.now(),
+                dial_slot_at=None,
             )
             await entry.timer(TimerKind.RECONCILE, _DIAL_LIMIT_S + 5)
-        detection = agent.machine_detection
+            phone = entry.attempt.phone
         return DialOrder(
-            attempt_id=attempt_id,
-            phone=attempt.phone,
+            attempt_id=attempt.id,
+            phone=phone,
             caller_id=agent.caller_id,
             ring_s=agent.limits.ring_s,
             longest_call_s=agent.limits.longest_call_s,
-            detect_machine=detection.enabled and detection.on_machine is OnMachine.HANG_UP,
+            detect_machine=agent.machine_detection.enabled,
         )
 
     async def _accept(self, attempt_id: str, receipt: DialReceipt) -> bool:
@@ -247,20 +266,20 @@ class Dialer:
                 await entry.timer(TimerKind.ASK, 0.0 if entry.attempt.hang_up_requested else _FIRST_ASK_S)
         return True
 
-    async def _lose(self, attempt_id: str, detail: str) -> bool:
-        async with self._ledger.open(attempt_id, SOURCE) as entry:
+    async def _lose(self, attempt: Attempt, detail: str) -> bool:
+        async with self._ledger.open(attempt.id, SOURCE) as entry:
             await entry.note("dial.ambiguous", detail=detail)
             if entry.attempt.state is CallState.DIALING:
                 await entry.move(Signal.LOSE)
                 await entry.timer(TimerKind.RECONCILE, _FIRST_RECONCILE_S)
         return False
 
-    async def _postpone(self, attempt_id: str, error: VendorError, give_up_as: EndReason) -> bool:
+    async def _postpone(self, attempt: Attempt, error: VendorError, give_up_as: EndReason) -> bool:
         """Try again later after a definite failure without effect, at most six times."""
-        async with self._ledger.open(attempt_id, SOURCE) as entry:
-            failures = entry.attempt.failures + 1
-            if entry.attempt.state not in {CallState.QUEUED, CallState.PREPARING, CallState.DIALING}:
+        async with self._round(attempt, *_BEFORE_THE_CALL) as entry:
+            if entry is None:
                 return False
+            failures = entry.attempt.failures + 1
             if failures >= MOST_FAILURES:
                 await self._give_up(entry, give_up_as, f"{error} (tried {failures} times)")
                 return False
@@ -283,15 +302,21 @@ class Dialer:
             await entry.set(failures=failures)
             await self._defer(entry, _FIRST_PAUSE_S * 2 ** (failures - 1), detail)
 
+    async def unstick(self, attempt_id: str, number: int) -> None:
+        """The workflow of this round is over, and the call still waits for it: its last fault was not noted."""
+        async with self._ledger.open(attempt_id, SOURCE) as entry:
+            if entry.attempt.state is CallState.QUEUED and entry.attempt.round == number:
+                await self._fault(entry, "a round of dialling ended without a trace")
+
     async def _defer(self, entry: Entry, wait_s: float, why: str) -> None:
         until = self._ledger.clock.now() + timedelta(seconds=wait_s)
         await entry.note("deferred", why=why, until=until.isoformat())
         await entry.cancel(TimerKind.PREPARE_LIMIT, TimerKind.RECONCILE)
         await entry.move(Signal.DEFER, not_before=until, round=entry.attempt.round + 1)
 
-    async def _end(self, attempt_id: str, reason: EndReason, detail: str) -> bool:
-        async with self._ledger.open(attempt_id, SOURCE) as entry:
-            if entry.attempt.state in {CallState.QUEUED, CallState.PREPARING, CallState.DIALING}:
+    async def _end(self, attempt: Attempt, reason: EndReason, detail: str) -> bool:
+        async with self._round(attempt, *_BEFORE_THE_CALL) as entry:
+            if entry is not None:
                 await self._give_up(entry, reason, detail)
         return False
 
@@ -300,10 +325,13 @@ class Dialer:
         await entry.move(signal, end_reason=reason, end_detail=detail)
 
     def _is_fresh(self, attempt: Attempt) -> bool:
-        read_at = attempt.crm_detail.get("read_at")
-        if read_at is None:
-            return False
-        return self._ledger.clock.now() - datetime.fromisoformat(read_at) < _RECORD_FRESH
+        read_at = attempt.record_read_at
+        return read_at is not None and self._ledger.clock.now() - read_at < _RECORD_FRESH
+
+    def _ticket_runs_out(self, attempt: Attempt, agent: AgentDefinition) -> bool:
+        expires_at = attempt.agent_ticket.get(EXPIRES_AT)
+        needed = timedelta(seconds=agent.limits.ring_s + _ANSWER_SLACK_S)
+        return expires_at is None or datetime.fromisoformat(expires_at) - self._ledger.clock.now() < needed
 
 
 def _about_phone(error: CallwrightError) -> bool:

@@ -1,7 +1,6 @@
 """The `finish` workflow: collect, classify, write back, plan the next attempt, clean up. Each round is short."""
 
 import hashlib
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,19 +13,29 @@ from callwright.calls.ledger import Ledger, TimerKind
 from callwright.calls.writeback import CrmWriter
 from callwright.domain.agent import AgentDefinition
 from callwright.domain.attempt import Attempt
-from callwright.domain.errors import Conflict, NotFound, VendorError
+from callwright.domain.errors import Conflict, NotFound, VendorError, VendorRefused, in_words
+from callwright.domain.events import CallEvent
 from callwright.domain.states import CallState, Signal
 from callwright.ports.voice_agent import ResultState
 from callwright.ports.workflows import Workflows
-from callwright.storage import attempts
+from callwright.storage import attempts, events
 
 log = structlog.get_logger(__name__)
 
 SOURCE = "finish"
+FINISH = "finish"
+"""The workflow's name."""
+
 _REPORT_AFTER_S = 30.0
 _PAUSES_S = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 30.0, 60.0)
 _MOST_FAULTS = 8
 _FAULT_PAUSE_S = 10.0
+_GONE_AFTER_S = 60.0
+_UNOPENED_S = 30.0
+_MOST_DELETIONS = 8
+_DELETED, _NOT_DELETED, _LEFT = "conversation.deleted", "conversation.not_deleted", "conversation.left"
+AGENT_READY = "agent.ready"
+"""The event that tells that the conversation was opened."""
 
 
 class Finisher:
@@ -57,7 +66,7 @@ class Finisher:
                 await step("close", lambda: self._close(attempt_id, number, written))
             except Exception as error:  # supervision point: a fault in one call must not lose its outcome
                 log.exception("a round of finishing failed")
-                await self._fault(attempt_id, number, error)
+                await self._fault(attempt_id, number, in_words(error))
 
     async def _collect(self, attempt_id: str) -> int:
         """Ask the platform for results, unless there are none to wait for; returns the number of the round."""
@@ -70,6 +79,7 @@ class Finisher:
 
     async def _ask_for_results(self, attempt: Attempt) -> None:
         agent = await self._agents.of(attempt)
+        limit_s = await self._longest_wait(attempt, agent)
         state = await self._fetch(attempt, agent)
         if state is None:
             return
@@ -77,13 +87,20 @@ class Finisher:
             if entry.attempt.results_state in {results.READY, results.FAILED}:
                 return
             waited = _seconds_since_end(entry.attempt, entry.now())
-            settled = waited > agent.limits.results_wait_s
+            gone = state == ResultState.GONE and waited > _GONE_AFTER_S
+            settled = gone or waited > limit_s
             late = (
                 results.MISSING if settled else results.LATE if waited > _REPORT_AFTER_S else results.PENDING
             )
             if late != entry.attempt.results_state:
                 await entry.set(results_state=late)
                 await entry.note("results", state=late, waited_s=round(waited, 1), platform=state)
+
+    async def _longest_wait(self, attempt: Attempt, agent: AgentDefinition) -> float:
+        """How long to wait for results, seconds: not long where the conversation never opened."""
+        async with self._ledger.database.read() as conn:
+            opened = any(event.kind == AGENT_READY for event in await events.history(conn, attempt.id))
+        return agent.limits.results_wait_s if opened else min(_UNOPENED_S, agent.limits.results_wait_s)
 
     async def _fetch(self, attempt: Attempt, agent: AgentDefinition) -> str | None:
         """Ask once; None when results were stored, else what the platform says."""
@@ -106,13 +123,15 @@ class Finisher:
         rule = agent.retry.get(attempt.end_reason) if attempt.end_reason else None
         if rule is None or attempt.attempt_number >= rule.attempts or attempt.opted_out:
             return
-        following = _next_attempt(attempt, self._ledger.clock.now(), rule.after_s)
-        async with self._ledger.database.write() as conn:
+        now = self._ledger.clock.now()
+        following = next_attempt(attempt, now, rule.after_s)
+        async with self._ledger.open(attempt_id, SOURCE) as entry:
             try:
-                await attempts.insert(conn, following)
+                await attempts.insert(entry.conn, following)
             except Conflict:
                 return
-        async with self._ledger.open(attempt_id, SOURCE) as entry:
+            told = {"agent": f"{following.agent_name}@{following.agent_version}", "previous": attempt_id}
+            await events.append(entry.conn, following.id, CallEvent("created", now, "retry", told))
             await entry.note("retry", call_id=following.id, not_before=following.not_before.isoformat())
 
     async def _write(self, attempt_id: str) -> dict[str, Any]:
@@ -138,7 +157,7 @@ class Finisher:
         agent = await self._agents.of(attempt)
         again_in = written["again_in"]
         if written["results"] in results.SETTLED and again_in is None:
-            await self._delete_conversation(attempt, agent)
+            again_in = await self._delete_conversation(attempt, agent)
         async with self._ledger.open(attempt_id, SOURCE) as entry:
             if entry.attempt.state is not CallState.ENDED or entry.attempt.finish_round != number:
                 return
@@ -150,9 +169,9 @@ class Finisher:
                 next_poll = self._next_poll(entry.attempt, agent)
                 pause = next_poll if again_in is None else min(next_poll, again_in)
             if pause is None:
-                await entry.move(Signal.FINISH)
+                await entry.move(Signal.FINISH, finish_failures=0)
                 return
-            await entry.set(finish_round=entry.attempt.finish_round + 1)
+            await entry.set(finish_round=entry.attempt.finish_round + 1, finish_failures=0)
             await entry.timer(TimerKind.FINISH, pause)
 
     def _next_poll(self, attempt: Attempt, agent: AgentDefinition) -> float:
@@ -163,60 +182,84 @@ class Finisher:
         ]
         return max(0.5, min(pause, *marks)) if marks else pause
 
-    async def _delete_conversation(self, attempt: Attempt, agent: AgentDefinition) -> None:
-        if (
-            not agent.engine.delete_conversation
-            or attempt.conversation_id is None
-            or attempt.answered_at is None
-        ):
-            return
+    async def _delete_conversation(self, attempt: Attempt, agent: AgentDefinition) -> float | None:
+        """Delete it where the agent wants that; returns in how many seconds to try again, None when that is over."""
+        wanted = agent.engine.delete_conversation and attempt.answered_at is not None
+        if not wanted or attempt.conversation_id is None:
+            return None
+        async with self._ledger.database.read() as conn:
+            history = await events.history(conn, attempt.id)
+        if any(event.kind in {_DELETED, _LEFT} for event in history):
+            return None
+        tries = 1 + sum(event.kind == _NOT_DELETED for event in history)
         try:
             await self._directory.voice_agents(attempt.engine).delete(attempt.conversation_id)
         except (VendorError, NotFound) as error:
-            log.warning("the remote conversation was not deleted", error=str(error))
+            log.warning("the remote conversation was not deleted", error=str(error), tries=tries)
+            hopeless = isinstance(error, NotFound | VendorRefused) or tries >= _MOST_DELETIONS
             async with self._ledger.open(attempt.id, SOURCE) as entry:
-                await entry.note("fault", detail=f"the remote conversation was not deleted: {error}")
+                await entry.note(_LEFT if hopeless else _NOT_DELETED, error=str(error), tries=tries)
+            if hopeless:
+                return None
+            asked = error.retry_after_s if isinstance(error, VendorError) else None
+            return float(max(_FAULT_PAUSE_S * 2 ** (tries - 1), asked or 0.0))
+        async with self._ledger.open(attempt.id, SOURCE) as entry:
+            await entry.note(_DELETED, tries=tries)
+        return None
 
-    async def _fault(self, attempt_id: str, number: int | None, error: Exception) -> None:
+    async def unstick(self, attempt_id: str, number: int) -> None:
+        """The workflow of this round is over without having closed it: its fault was not noted."""
+        await self._fault(attempt_id, number, "a round of finishing ended without a trace")
+
+    async def _fault(self, attempt_id: str, number: int | None, detail: str) -> None:
+        """Try the round again later; after eight faults in a row the call is done, and visibly not written."""
         async with self._ledger.open(attempt_id, SOURCE) as entry:
-            if number is not None and entry.attempt.finish_round != number:
+            attempt = entry.attempt
+            if attempt.state is not CallState.ENDED or number not in {None, attempt.finish_round}:
                 return
-            failures = entry.attempt.failures + 1
-            await entry.note("fault", detail=f"{type(error).__name__}: {error}", failures=failures)
-            await entry.set(failures=failures, finish_round=entry.attempt.finish_round + 1)
+            failures = attempt.finish_failures + 1
+            await entry.note("fault", detail=detail, failures=failures)
+            await entry.set(finish_failures=failures, finish_round=attempt.finish_round + 1)
             if failures < _MOST_FAULTS:
                 await entry.timer(TimerKind.FINISH, _FAULT_PAUSE_S * failures)
+                return
+            crm_state = "failed" if attempt.crm is not None else attempt.crm_state
+            await entry.move(
+                Signal.FINISH, crm_state=crm_state, crm_detail={**attempt.crm_detail, "error": detail}
+            )
 
 
-_KEPT = ("read_at", "rejected_values")
+_KEPT = ("rejected_values",)
+
+
+def workflow_of(attempt: Attempt) -> str:
+    """The id of the workflow of the attempt's next round."""
+    return f"{FINISH}-{attempt.id}-{attempt.finish_round}"
+
+
+def next_attempt(attempt: Attempt, now: datetime, after_s: float) -> Attempt:
+    """The attempt that follows this one; its id follows too, so that it is created once."""
+    digest = hashlib.sha256(f"{attempt.id}:next".encode()).hexdigest()[:16]
+    return Attempt(
+        id=f"{attempt.id[:9]}{digest}",
+        agent_name=attempt.agent_name,
+        agent_version=attempt.agent_version,
+        carrier=attempt.carrier,
+        engine=attempt.engine,
+        state=CallState.QUEUED,
+        revision=0,
+        source="retry",
+        created_at=now,
+        not_before=now + timedelta(seconds=after_s),
+        phone=attempt.phone,
+        crm=attempt.crm,
+        given=attempt.given,
+        variables=attempt.variables,
+        attempt_number=attempt.attempt_number + 1,
+        previous_id=attempt.id,
+        tags=attempt.tags,
+    )
 
 
 def _seconds_since_end(attempt: Attempt, now: datetime) -> float:
     return (now - (attempt.ended_at or now)).total_seconds()
-
-
-def _next_attempt(attempt: Attempt, now: datetime, after_s: int) -> Attempt:
-    fresh: dict[str, Any] = {
-        field: getattr(_BLANK, field) for field in Attempt.__dataclass_fields__ if field not in _INHERITED
-    }
-    digest = hashlib.sha256(f"{attempt.id}:next".encode()).hexdigest()[:16]
-    return replace(
-        attempt,
-        **fresh
-        | {
-            "id": f"{attempt.id[:9]}{digest}",
-            "state": CallState.QUEUED,
-            "created_at": now,
-            "not_before": now + timedelta(seconds=after_s),
-            "attempt_number": attempt.attempt_number + 1,
-            "previous_id": attempt.id,
-            "source": "retry",
-        },
-    )
-
-
-_INHERITED = frozenset(
-    {"agent_name", "agent_version", "carrier", "engine", "phone", "crm", "variables", "tags"}
-)
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_BLANK = Attempt("", "", 0, "", "", CallState.QUEUED, 0, "", _EPOCH, _EPOCH)

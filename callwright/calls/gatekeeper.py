@@ -1,5 +1,6 @@
 """Collects the facts for the gate, in the transaction that acts on its decision."""
 
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from callwright.calls.directory import Directory
@@ -12,7 +13,7 @@ from callwright.domain.outcome import EndReason
 from callwright.domain.phone import time_zones
 from callwright.domain.states import IN_FLIGHT, Signal
 from callwright.ports.clock import Clock
-from callwright.storage import attempts, suppressions
+from callwright.storage import attempts, holds, suppressions
 from callwright.storage.database import Database
 
 _LOCK = "gate"
@@ -29,11 +30,19 @@ class Gatekeeper:
         self._directory = directory
         self._hours = CallingHours.parse(hours)
         self._max_concurrent_calls = max_concurrent_calls
+        self._closed = False
 
-    async def admit(self, entry: Entry, agent: AgentDefinition) -> bool:
-        """Decide, store decision and reasons, and defer or end a call that may not go on."""
+    def close(self) -> None:
+        """This process stops: from now on it commits no intent to dial."""
+        self._closed = True
+
+    async def admit(self, entry: Entry, agent: AgentDefinition, dial_slot: datetime | None = None) -> bool:
+        """Decide, store decision and reasons, and defer or end a call that may not go on.
+
+        `dial_slot` is the moment of the carrier's rate that the call has reserved.
+        """
         await self._database.lock(entry.conn, _LOCK)
-        decision = decide(await self._facts(entry, agent))
+        decision = decide(await self._facts(entry, agent, dial_slot))
         await entry.note(
             "gate",
             verdict=str(decision.verdict),
@@ -55,7 +64,13 @@ class Gatekeeper:
         detail = "; ".join(reason.detail for reason in decision.reasons if reason.verdict is Verdict.REFUSE)
         await entry.move(Signal.REFUSE, end_reason=EndReason.NOT_ALLOWED, end_detail=detail)
 
-    async def _facts(self, entry: Entry, agent: AgentDefinition) -> GateFacts:
+    async def _held(self, entry: Entry) -> str | None:
+        if self._closed:
+            return "this process stops"
+        hold = await holds.find(entry.conn, holds.DIALING)
+        return hold.reason if hold is not None else None
+
+    async def _facts(self, entry: Entry, agent: AgentDefinition, dial_slot: datetime | None) -> GateFacts:
         conn, attempt = entry.conn, entry.attempt
         now = self._clock.now()
         suppression = await suppressions.find(conn, attempt.phone, now)
@@ -72,6 +87,8 @@ class Gatekeeper:
             in_flight_call=await attempts.in_flight(conn, attempt.phone, but=attempt.id),
             calls_in_progress=in_progress - (attempt.state in IN_FLIGHT),
             max_concurrent_calls=self._max_concurrent_calls,
+            held=await self._held(entry),
+            dial_slot=dial_slot,
         )
 
 

@@ -12,8 +12,9 @@ from callwright.calls.agents import AgentBook
 from callwright.calls.ledger import Ledger, TimerKind
 from callwright.calls.tracking import apply_event
 from callwright.domain.attempt import Attempt
+from callwright.domain.errors import in_words
 from callwright.domain.events import CarrierEvent
-from callwright.domain.states import CallState
+from callwright.domain.states import CallState, Signal
 from callwright.ports.voice_agent import ConversationResult
 from callwright.storage import attempts, inbox
 
@@ -71,7 +72,7 @@ class Inbox:
                 known = await self._apply_result(name, msgspec.convert(item.payload, ConversationResult))
         except Exception as error:  # supervision point: one bad item must not hold up the others
             log.exception("a stored webhook could not be applied", source=item.source)
-            await self._later(item, f"{type(error).__name__}: {error}")
+            await self._later(item, in_words(error))
             return
         if not known:
             await self._later(item, "no such call")
@@ -116,6 +117,8 @@ class Inbox:
         agent = await self._agents.of(attempt)
         async with self._ledger.open(attempt.id, f"webhook:{engine}") as entry:
             stored = await results.store(entry, agent, result)
+            if stored and entry.attempt.state is CallState.DONE:
+                await entry.move(Signal.REOPEN)
             if stored and entry.attempt.state is CallState.ENDED:
                 # A round that is under way sees them at its end; the next one starts now instead of later.
                 await entry.timer(TimerKind.FINISH, 0)

@@ -56,7 +56,9 @@ class Entry:
         after = advance(before, signal)
         if after is None:
             return False
-        if after is CallState.ENDED:
+        if signal is Signal.REOPEN:
+            fields = {"done_at": None, "finish_round": self.attempt.finish_round + 1, **fields}
+        elif after is CallState.ENDED:
             fields = {"ended_at": self._clock.now(), "media_token": None, **fields}
         if after is CallState.DONE:
             fields = {"done_at": self._clock.now(), "agent_ticket": {}, **fields}

@@ -7,10 +7,13 @@ from callwright.calls.directory import Directory
 from callwright.domain.agent import AgentDefinition
 from callwright.domain.attempt import Attempt
 from callwright.domain.errors import InvalidInput, Problem
-from callwright.domain.fields import coerce
+from callwright.domain.fields import FieldType, Variable, coerce
 from callwright.domain.phone import to_e164
 from callwright.ports.crm import CrmRecord
 from callwright.ports.voice_agent import ConversationStart
+
+_MARK = Variable(name="opt_out", type=FieldType.BOOLEAN)
+_MARK_REMEDY = "Make it a checkbox, or write yes or no; until then the person is not called."
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ async def prepare(
 ) -> Prepared:
     """Read the CRM record, if there is one; raises InvalidInput for what can never be called, or VendorError."""
     record = await _read_record(attempt, directory)
-    given = {**_mapped(record, agent), **attempt.variables}
+    given = {**_mapped(record, agent), **attempt.given}
     return Prepared(
         _phone(attempt, record, agent, region), variables_for(agent, given), _opted_out(record, agent)
     )
@@ -79,15 +82,19 @@ def _mapped(record: CrmRecord | None, agent: AgentDefinition) -> dict[str, Any]:
 
 
 def _opted_out(record: CrmRecord | None, agent: AgentDefinition) -> bool:
-    """Whether the CRM says that this person is not to be called."""
+    """Whether the CRM says that this person is not to be called; raises InvalidInput when it cannot be told."""
     field = agent.crm.opt_out_field if agent.crm is not None else None
-    return (
-        record is not None and field is not None and record.values.get(field) in {True, "true", "True", "1"}
-    )
+    if record is None or field is None:
+        return False
+    try:
+        return coerce(_MARK, record.values.get(field)) is True
+    except ValueError as error:
+        what = f"does not tell whether the person may be called: {error}."
+        raise InvalidInput(Problem(f"record.{field}", what, _MARK_REMEDY)) from error
 
 
 def _phone(attempt: Attempt, record: CrmRecord | None, agent: AgentDefinition, region: str | None) -> str:
-    if attempt.phone:
+    if attempt.crm is None and attempt.phone:
         return attempt.phone
     if record is None or agent.crm is None:
         raise InvalidInput(Problem("phone", "there is neither a phone number nor a CRM record."))

@@ -25,7 +25,8 @@ from callwright.domain.states import CallState, Signal
 from callwright.media.recording import finished
 from callwright.ports.crm import CrmHook
 from callwright.ports.voice_agent import ConversationResult
-from callwright.storage import attempts, events, transcripts
+from callwright.storage import attempts, crm_writes, events, holds, transcripts
+from callwright.storage.holds import Hold
 
 _FEED_BATCH = 200
 _FEED_PAUSE_S = 2.0
@@ -123,21 +124,51 @@ class CallService:
 
     async def push_context(self, call_id: str, variables: dict[str, Any]) -> None:
         """Tell the agent changed variables in mid-call; raises NotFound, InvalidInput, or Conflict."""
-        attempt = await self._ledger.get(call_id)
-        if attempt.state is not CallState.TALKING:
-            raise Conflict(f"call {call_id} is {attempt.state}, not talking")
-        agent = await self._agents.of(attempt)
-        declared = {variable.name for variable in agent.variables}
-        unknown = sorted(set(variables) - declared)
-        if unknown:
-            remedy = f"Declared are: {', '.join(sorted(declared)) or 'none'}."
-            raise InvalidInput(
-                *(Problem(f"variables.{name}", "is not declared.", remedy) for name in unknown)
-            )
-        changed = variables_for(agent, {**attempt.variables, **variables})
+        agent = await self._agents.of(await self._ledger.get(call_id))
+        _refuse_undeclared(agent, variables)
         async with self._ledger.open(call_id, "api") as entry:
+            if entry.attempt.state is not CallState.TALKING:
+                raise Conflict(f"call {call_id} is {entry.attempt.state}, not talking")
+            changed = variables_for(agent, {**entry.attempt.variables, **variables})
             await entry.set(variables=changed)
             await entry.note("context", variables={name: changed[name] for name in variables})
+
+    async def write_again(self, call_id: str) -> Attempt:
+        """Write again what the CRM did not take of a finished call; raises NotFound, or Conflict with the reason."""
+        async with self._ledger.open(call_id, "api") as entry:
+            attempt = entry.attempt
+            if attempt.crm is None:
+                raise Conflict(f"call {call_id} has no CRM record")
+            if attempt.state is not CallState.DONE:
+                raise Conflict(
+                    f"call {call_id} is {attempt.state}: what it owes the CRM is still being written"
+                )
+            if (
+                not await crm_writes.reopen(entry.conn, call_id, entry.now())
+                and attempt.crm_state == "written"
+            ):
+                raise Conflict(f"the CRM has taken all of call {call_id}")
+            await entry.note("crm.again")
+            await entry.move(Signal.REOPEN, finish_failures=0)
+            await entry.timer(TimerKind.FINISH, 0)
+            return entry.attempt
+
+    async def hold(self, reason: str) -> Hold:
+        """Dial nobody until released, in every process and across restarts; calls that run go on."""
+        async with self._ledger.database.write() as conn:
+            return await holds.put(conn, holds.DIALING, reason, self._ledger.clock.now())
+
+    async def release(self) -> bool:
+        """Dial again; False when dialling was not on hold."""
+        async with self._ledger.database.write() as conn:
+            lifted = await holds.lift(conn, holds.DIALING)
+        self._live.wake()
+        return lifted
+
+    async def held(self) -> Hold | None:
+        """Why nobody is dialled, and since when; None when dialling is not on hold."""
+        async with self._ledger.database.read() as conn:
+            return await holds.find(conn, holds.DIALING)
 
     async def recording(self, call_id: str) -> Path:
         """The stereo WAV file of a call; raises NotFound, also while it is being written."""
@@ -198,13 +229,7 @@ class CallService:
             raise InvalidInput(
                 Problem("call", "needs either a phone number or a CRM record.", "Give one of them.")
             )
-        declared = {variable.name for variable in agent.variables}
-        unknown = sorted(set(new.variables) - declared)
-        if unknown:
-            remedy = f"The agent declares: {', '.join(sorted(declared)) or 'none'}."
-            raise InvalidInput(
-                *(Problem(f"variables.{name}", "is not declared.", remedy) for name in unknown)
-            )
+        _refuse_undeclared(agent, new.variables)
         crm = None
         if new.record_id is not None:
             if agent.crm is None:
@@ -226,9 +251,18 @@ class CallService:
             not_before=max(new.not_before or now, now),
             phone=to_e164(new.phone, self._region) if new.phone is not None else "",
             crm=crm,
+            given=new.variables,
             variables=new.variables if new.phone is None else variables_for(agent, new.variables),
             tags=new.tags,
         )
+
+
+def _refuse_undeclared(agent: AgentDefinition, variables: dict[str, Any]) -> None:
+    declared = {variable.name for variable in agent.variables}
+    remedy = f"The agent declares: {', '.join(sorted(declared)) or 'none'}."
+    unknown = sorted(set(variables) - declared)
+    if unknown:
+        raise InvalidInput(*(Problem(f"variables.{name}", "is not declared.", remedy) for name in unknown))
 
 
 def _new_id(now: datetime, new: NewCall) -> str:

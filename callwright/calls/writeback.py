@@ -10,7 +10,7 @@ import structlog
 
 from callwright.calls.directory import Directory
 from callwright.calls.ledger import Ledger
-from callwright.calls.results import READY, SETTLED
+from callwright.calls.results import MISSING, READY, SETTLED
 from callwright.domain.agent import AgentDefinition, CrmMapping, NoteKind
 from callwright.domain.attempt import Attempt
 from callwright.domain.errors import Conflict, NotFound, VendorAuthFailed, VendorError, VendorRefused
@@ -75,19 +75,23 @@ class CrmWriter:
         return WriteBack(_summary(states, detail), min(pauses) if pauses else None, detail)
 
     async def _parts(self, attempt: Attempt, mapping: CrmMapping, crm: Crm) -> list[Part]:
+        """What can be written now. While results may still come, what they would fill is not counted as written."""
         parts = []
         outcome = outcome_values(attempt, mapping)
-        results = result_values(attempt, mapping)
-        if attempt.results_state in SETTLED and not await self._was_started(attempt.id, "outcome"):
-            parts.append(self._update("record", {**outcome, **results}, attempt, mapping, crm))
+        complete = attempt.results_state in SETTLED - {MISSING}
+        if complete and not await self._was_started(attempt.id, "outcome"):
+            parts.append(
+                self._update("record", {**outcome, **result_values(attempt, mapping)}, attempt, mapping, crm)
+            )
         else:
             parts.append(self._update("outcome", outcome, attempt, mapping, crm))
-            if attempt.results_state in SETTLED:
-                late = {**results, **opt_out_values(attempt, mapping)}
+            if complete:
+                late = {**result_values(attempt, mapping), **opt_out_values(attempt, mapping)}
                 parts.append(self._update("results", late, attempt, mapping, crm))
         if mapping.log_call:
             parts.append(Part("call", lambda _again: self._log_call(attempt, mapping, crm)))
-        if mapping.note is not NoteKind.NONE and attempt.results_state in SETTLED and attempt.answered_at:
+        noted = complete or (mapping.note is NoteKind.TRANSCRIPT and attempt.results_state == MISSING)
+        if mapping.note is not NoteKind.NONE and noted and attempt.answered_at:
             parts.append(Part("note", lambda _again: self._add_note(attempt, mapping, crm)))
         return parts
 

@@ -21,9 +21,11 @@ class CrmReference:
 class Attempt:
     """A snapshot of one attempt's row. Times are aware UTC; `phone` is E.164, empty until it is known.
 
-    `round` counts the starts of the dial workflow, `finish_round` those of the finish workflow, `failures` the
-    tries to prepare or dial that failed without effect;
-    `revision` grows with every change; `owner` is the process that holds the media.
+    `given` is what the caller named, `variables` what the agent gets, read at `record_read_at`. `round` counts the
+    starts of the dial workflow, `finish_round` those of the finish workflow, `failures` the tries to prepare or
+    dial that failed without effect, `finish_failures` the rounds of finishing that did; `dial_slot_at` is the
+    moment of the carrier's rate that the call has reserved; `revision` grows with every change; `owner` is the
+    process that holds the media.
     """
 
     id: str
@@ -38,12 +40,16 @@ class Attempt:
     not_before: datetime
     phone: str = ""
     crm: CrmReference | None = None
+    given: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
+    record_read_at: datetime | None = None
     attempt_number: int = 1
     previous_id: str | None = None
     round: int = 0
     finish_round: int = 0
     failures: int = 0
+    finish_failures: int = 0
+    dial_slot_at: datetime | None = None
     owner: str | None = None
     media_token: str | None = None
     carrier_call_id: str | None = None

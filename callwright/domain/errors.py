@@ -130,3 +130,11 @@ class VendorUnreachable(VendorError):
 
 class VendorAmbiguous(VendorError):
     """The request may or may not have had its effect; find out before repeating it."""
+
+
+def in_words(error: BaseException) -> str:
+    """An error as it may be stored with a call: ours in full, of any other only its kind.
+
+    The text of a foreign error may carry what nobody checked, such as a person's data; the log has it, redacted.
+    """
+    return str(error) if isinstance(error, CallwrightError) else f"{type(error).__name__}; the log tells more"

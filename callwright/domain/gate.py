@@ -38,8 +38,9 @@ class Decision:
 class GateFacts:
     """All that the gate looks at, read in the transaction that commits the intent.
 
-    `hours` must all be open; `zones` are all those the recipient may be in, empty when unknown. The carrier's
-    rate is reserved after this.
+    `hours` must all be open; `zones` are all those the recipient may be in, empty when unknown. `held` is why
+    nobody is dialled at present; `dial_slot` the moment of the carrier's rate that the call has reserved, None
+    while it has none, which is before its ticket.
     """
 
     now: datetime
@@ -52,10 +53,15 @@ class GateFacts:
     in_flight_call: str | None
     calls_in_progress: int
     max_concurrent_calls: int
+    held: str | None = None
+    dial_slot: datetime | None = None
 
 
 IN_FLIGHT_RETRY = timedelta(seconds=30)
 CONCURRENCY_RETRY = timedelta(seconds=2)
+NEAR_SLOT = timedelta(seconds=3)
+"""A dial slot as near as this is waited for; a call with a farther one is deferred, and keeps it."""
+
 _FARTHEST_OPENING = timedelta(days=15)
 
 
@@ -125,4 +131,19 @@ def _concurrency(facts: GateFacts) -> _Finding:
     return _finding("concurrency", Verdict.ALLOW, count)
 
 
-_RULES = (_suppression, _caller_id, _hours, _one_in_flight, _concurrency)
+def _hold(facts: GateFacts) -> _Finding:
+    if facts.held is not None:
+        return _finding("hold", Verdict.DEFER, f"dialling is on hold: {facts.held}", facts.now)
+    return _finding("hold", Verdict.ALLOW, "dialling is not on hold")
+
+
+def _carrier_rate(facts: GateFacts) -> _Finding:
+    if facts.dial_slot is None:
+        return _finding("carrier_rate", Verdict.ALLOW, "a dial slot is reserved before the dial")
+    detail = f"the dial slot is at {facts.dial_slot.isoformat(timespec='milliseconds')}"
+    if facts.dial_slot - facts.now > NEAR_SLOT:
+        return _finding("carrier_rate", Verdict.DEFER, detail, facts.dial_slot)
+    return _finding("carrier_rate", Verdict.ALLOW, detail)
+
+
+_RULES = (_suppression, _caller_id, _hours, _one_in_flight, _concurrency, _hold, _carrier_rate)

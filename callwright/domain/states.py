@@ -35,6 +35,7 @@ class Signal(StrEnum):
     TALK = "talk"
     END = "end"
     FINISH = "finish"
+    REOPEN = "reopen"
 
 
 TRANSITIONS: dict[CallState, dict[Signal, CallState]] = {
@@ -87,7 +88,9 @@ TRANSITIONS: dict[CallState, dict[Signal, CallState]] = {
     CallState.ENDED: {
         Signal.FINISH: CallState.DONE,
     },
-    CallState.DONE: {},
+    CallState.DONE: {
+        Signal.REOPEN: CallState.ENDED,
+    },
 }
 
 FROM_CARRIER = frozenset({Signal.ACCEPT, Signal.RING, Signal.ANSWER, Signal.TALK, Signal.END})

@@ -22,6 +22,10 @@ class Workflows(Protocol):
         """Start a workflow durably unless one with this id exists; returns whether it is new."""
         ...
 
+    async def is_over(self, workflow_id: str) -> bool:
+        """Whether a workflow with this id ran to an end, be it a failure; False for one that is unknown."""
+        ...
+
     async def launch(self) -> None:
         """Take up work, also what an earlier process of this id left behind."""
         ...

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,7 +16,7 @@ from callwright.domain.outcome import EndReason, HangUpBy
 from callwright.domain.states import IN_FLIGHT, CallState
 from callwright.storage.cipher import Cipher
 from callwright.storage.database import changed, facts_of, insert_into
-from callwright.storage.schema import ONE_IN_FLIGHT, attempts
+from callwright.storage.schema import ONE_IN_FLIGHT, attempts, timers
 
 _PLAIN = tuple(
     field.name
@@ -145,6 +145,15 @@ async def in_states(
     statement = select(attempts).where(attempts.c.state.in_([str(state) for state in states]))
     if owner is not None:
         statement = statement.where(attempts.c.owner == owner)
+    statement = statement.order_by(attempts.c.created_at, attempts.c.id).limit(limit)
+    cipher = facts_of(conn).cipher
+    return [_to_attempt(cipher, row) for row in await conn.execute(statement)]
+
+
+async def without_timer(conn: AsyncConnection, state: CallState, kind: str, limit: int) -> list[Attempt]:
+    """Attempts in a state that have no timer of this kind, oldest first."""
+    timed = exists().where(timers.c.attempt_id == attempts.c.id, timers.c.kind == kind)
+    statement = select(attempts).where(attempts.c.state == state, ~timed)
     statement = statement.order_by(attempts.c.created_at, attempts.c.id).limit(limit)
     cipher = facts_of(conn).cipher
     return [_to_attempt(cipher, row) for row in await conn.execute(statement)]

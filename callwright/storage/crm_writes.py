@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callwright.storage.database import insert_into
 from callwright.storage.schema import crm_writes
 
 PLANNED = "planned"
+OWED = frozenset({"refused", "parked"})
+"""States in which the CRM did not take a part, and nobody tries any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +106,15 @@ async def record(
         {"detail": {}, **values, "attempt_id": attempt_id, "kind": kind}
     )
     await conn.execute(statement.on_conflict_do_update(index_elements=["attempt_id", "kind"], set_=values))
+
+
+async def reopen(conn: AsyncConnection, attempt_id: str, now: datetime) -> int:
+    """Let what was refused, in whole or in part, or set aside be tried from the start; returns how many parts."""
+    statement = select(crm_writes).where(crm_writes.c.attempt_id == attempt_id)
+    parts = [CrmWrite(*row) for row in await conn.execute(statement)]
+    owed = [part.kind for part in parts if part.state in OWED or part.detail.get("refused")]
+    fresh = {"state": "retry", "tries": 0, "next_try_at": now, "updated_at": now}
+    for kind in owed:
+        which = (crm_writes.c.attempt_id == attempt_id, crm_writes.c.kind == kind)
+        await conn.execute(update(crm_writes).where(*which).values(fresh))
+    return len(owed)

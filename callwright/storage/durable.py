@@ -150,6 +150,11 @@ class DbosWorkflows:
         async with asyncio.timeout(_START_LIMIT_S):
             return await asyncio.shield(task)
 
+    async def is_over(self, workflow_id: str) -> bool:
+        """Whether a workflow with this id ran to an end, be it a failure; False for one that is unknown."""
+        status = await DBOS.get_workflow_status_async(workflow_id)
+        return status is not None and status.status in _FINISHED
+
     async def adopt(self, process_id: str) -> int:
         """Take over what a dead process left unfinished; returns how many workflows.
 

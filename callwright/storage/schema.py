@@ -56,12 +56,16 @@ attempts = Table(
     Column("crm_system", SafeText),
     Column("crm_module", SafeText),
     Column("crm_record_id", SafeText),
+    Column("given", JSON, nullable=False),
     Column("variables", JSON, nullable=False),
+    Column("record_read_at", Moment),
     Column("attempt_number", Integer, nullable=False),
     Column("previous_id", SafeText),
     Column("round", Integer, nullable=False),
     Column("finish_round", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
+    Column("finish_failures", Integer, nullable=False),
+    Column("dial_slot_at", Moment),
     Column("owner", SafeText),
     Column("media_token", SafeText),
     Column("carrier_call_id", SafeText),
@@ -144,6 +148,14 @@ leases = Table(
     Column("holder", SafeText, primary_key=True),
     Column("expires_at", Moment, nullable=False),
     Index("ix_leases_holder", "holder"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("scope", SafeText, primary_key=True),
+    Column("reason", SafeText, nullable=False),
+    Column("since", Moment, nullable=False),
 )
 
 rates = Table(

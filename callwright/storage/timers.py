@@ -1,9 +1,10 @@
 """Timers as rows: what has to happen to a call at a moment, whichever process is alive then."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callwright.storage.database import insert_into
@@ -34,13 +35,17 @@ async def cancel(conn: AsyncConnection, attempt_id: str, *kinds: str) -> None:
 
 
 async def claim_due(
-    conn: AsyncConnection, now: datetime, holder: str, lease_s: float, limit: int
+    conn: AsyncConnection,
+    now: datetime,
+    holder: str,
+    lease_s: float,
+    limit: int,
+    kinds: Collection[str] | None = None,
 ) -> list[Timer]:
-    """Claim timers whose moment has come; no one else gets them within `lease_s` seconds."""
-    free = or_(timers.c.claimed_until.is_(None), timers.c.claimed_until <= now)
+    """Claim timers, of these kinds or of any, whose moment has come; no one else gets them within `lease_s` seconds."""
     ready = (
         select(timers.c.attempt_id, timers.c.kind)
-        .where(timers.c.due_at <= now, free)
+        .where(timers.c.due_at <= now, _is_free(now), _of(kinds))
         .order_by(timers.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -73,12 +78,15 @@ async def complete(conn: AsyncConnection, timer: Timer) -> None:
     )
 
 
-async def next_due(conn: AsyncConnection) -> datetime | None:
-    """The first moment at which a timer can be claimed, in the past if one is late; None without timers."""
-    waiting = select(func.min(timers.c.due_at)).where(timers.c.claimed_until.is_(None))
-    claimed = select(func.min(timers.c.claimed_until)).where(timers.c.claimed_until >= timers.c.due_at)
-    moments = [
-        (await conn.execute(waiting)).scalar_one_or_none(),
-        (await conn.execute(claimed)).scalar_one_or_none(),
-    ]
-    return min((moment for moment in moments if moment is not None), default=None)
+async def kinds_due(conn: AsyncConnection, now: datetime) -> set[str]:
+    """The kinds of which a timer could be claimed now."""
+    statement = select(timers.c.kind).distinct().where(timers.c.due_at <= now, _is_free(now))
+    return set((await conn.execute(statement)).scalars())
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    return or_(timers.c.claimed_until.is_(None), timers.c.claimed_until <= now)
+
+
+def _of(kinds: Collection[str] | None) -> ColumnElement[bool]:
+    return true() if kinds is None else timers.c.kind.in_([str(kind) for kind in kinds])

@@ -1,13 +1,15 @@
 """What was said in a call, line by line."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callwright.domain.events import Speaker, TranscriptLine
-from callwright.storage.database import insert_into
-from callwright.storage.schema import transcript_lines
+from callwright.domain.states import CallState
+from callwright.storage.database import changed, insert_into
+from callwright.storage.schema import attempts, transcript_lines
 
 
 async def put(conn: AsyncConnection, attempt_id: str, lines: Iterable[TranscriptLine]) -> None:
@@ -44,3 +46,9 @@ async def lines(conn: AsyncConnection, attempt_id: str) -> list[TranscriptLine]:
         TranscriptLine(row.key, Speaker(row.speaker), row.text, row.at_ms, row.interrupted)
         for row in await conn.execute(statement)
     ]
+
+
+async def purge(conn: AsyncConnection, before: datetime) -> int:
+    """Forget the words of finished calls that ended earlier than that; returns how many lines."""
+    old = select(attempts.c.id).where(attempts.c.state == CallState.DONE, attempts.c.ended_at < before)
+    return await changed(conn, delete(transcript_lines).where(transcript_lines.c.attempt_id.in_(old)))

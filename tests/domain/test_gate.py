@@ -28,10 +28,10 @@ FACTS = GateFacts(
 
 def test_everything_in_order_is_allowed_with_a_reason_from_every_rule() -> None:
     """The stored decision shows what was looked at."""
-    decision = decide(FACTS)
+    decision = decide(replace(FACTS, dial_slot=TUESDAY_NOON + timedelta(seconds=2)))
     assert decision.verdict is Verdict.ALLOW
     rules = [reason.rule for reason in decision.reasons]
-    assert rules == ["suppression", "caller_id", "hours", "in_flight", "concurrency"]
+    assert rules == ["suppression", "caller_id", "hours", "in_flight", "concurrency", "hold", "carrier_rate"]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,8 @@ def test_what_forbids_a_call_for_good(change: dict[str, object], rule: str) -> N
     [
         ({"in_flight_call": "abc"}, TUESDAY_NOON + IN_FLIGHT_RETRY),
         ({"calls_in_progress": 5}, TUESDAY_NOON + CONCURRENCY_RETRY),
+        ({"held": "the numbers are checked"}, TUESDAY_NOON),
+        ({"dial_slot": TUESDAY_NOON + timedelta(seconds=9)}, TUESDAY_NOON + timedelta(seconds=9)),
         ({"now": datetime(2026, 11, 24, 9, 59, 30, tzinfo=UTC)}, datetime(2026, 11, 24, 10, 0, tzinfo=UTC)),
         ({"now": datetime(2026, 11, 24, 19, 0, tzinfo=UTC)}, datetime(2026, 11, 25, 10, 0, tzinfo=UTC)),
         ({"now": datetime(2026, 11, 28, 19, 0, tzinfo=UTC)}, datetime(2026, 11, 30, 10, 0, tzinfo=UTC)),

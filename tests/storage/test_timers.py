@@ -13,10 +13,12 @@ MINUTE = timedelta(minutes=1)
 async def test_a_timer_is_claimed_when_due_and_removed_when_done(database: Database) -> None:
     attempt = await stored(database)
     async with database.write() as conn:
-        assert await timers.next_due(conn) is None
+        assert await timers.kinds_due(conn, NOON + MINUTE) == set()
         await timers.set_timer(conn, attempt.id, "ring", NOON + MINUTE)
         await timers.set_timer(conn, attempt.id, "longest", NOON + 2 * MINUTE)
-        assert await timers.next_due(conn) == NOON + MINUTE
+        assert await timers.kinds_due(conn, NOON) == set()
+        assert await timers.kinds_due(conn, NOON + MINUTE) == {"ring"}
+        assert await timers.kinds_due(conn, NOON + 2 * MINUTE) == {"ring", "longest"}
         assert await timers.claim_due(conn, NOON, "p", 30, 10) == []
         claimed = await timers.claim_due(conn, NOON + 5 * MINUTE, "p", 30, 10)
     assert claimed == [
@@ -25,10 +27,21 @@ async def test_a_timer_is_claimed_when_due_and_removed_when_done(database: Datab
     ]
     async with database.write() as conn:
         assert await timers.claim_due(conn, NOON + 5 * MINUTE, "q", 30, 10) == []
-        assert await timers.next_due(conn) == NOON + 5 * MINUTE + timedelta(seconds=30)
+        assert await timers.kinds_due(conn, NOON + 5 * MINUTE) == set()
+        assert await timers.kinds_due(conn, NOON + 5 * MINUTE + timedelta(seconds=30)) == {"ring", "longest"}
         for timer in claimed:
             await timers.complete(conn, timer)
-        assert await timers.next_due(conn) is None
+        assert await timers.kinds_due(conn, NOON + 60 * MINUTE) == set()
+
+
+async def test_only_the_kinds_that_are_wanted_are_claimed(database: Database) -> None:
+    attempt = await stored(database)
+    async with database.write() as conn:
+        await timers.set_timer(conn, attempt.id, "ring", NOON)
+        await timers.set_timer(conn, attempt.id, "longest", NOON)
+        claimed = await timers.claim_due(conn, NOON, "p", 30, 10, {"longest", "other"})
+        assert claimed == [Timer(attempt.id, "longest", NOON, 1)]
+        assert await timers.kinds_due(conn, NOON) == {"ring"}
 
 
 async def test_a_claim_expires_and_the_next_one_counts(database: Database) -> None:
@@ -59,7 +72,7 @@ async def test_a_timer_that_was_moved_meanwhile_is_kept(database: Database) -> N
         (claimed,) = await timers.claim_due(conn, NOON, "p", 30, 10)
         await timers.set_timer(conn, attempt.id, "poll", NOON + MINUTE)
         await timers.complete(conn, claimed)
-        assert await timers.next_due(conn) == NOON + MINUTE
+        assert await timers.kinds_due(conn, NOON) == set()
         (again,) = await timers.claim_due(conn, NOON + MINUTE, "p", 30, 10)
         assert again.tries == 1
 
@@ -79,7 +92,7 @@ async def test_timers_are_cancelled_by_kind_or_all(database: Database) -> None:
         }
         await timers.cancel(conn, attempt.id)
         await timers.cancel(conn, other.id)
-        assert await timers.next_due(conn) is None
+        assert await timers.kinds_due(conn, NOON + 60 * MINUTE) == set()
 
 
 async def test_of_two_processes_each_timer_has_one_claimer(

@@ -17,6 +17,7 @@ def upgrade() -> None:
     _attempts_indexes()
     _agents()
     _api_keys()
+    _holds()
     _idempotency()
     _inbox()
     _leases()
@@ -45,6 +46,7 @@ def downgrade() -> None:
         "leases",
         "inbox",
         "idempotency",
+        "holds",
         "api_keys",
         "agents",
         "attempts",
@@ -69,12 +71,16 @@ def _attempts() -> None:
         sa.Column("crm_system", sa.Text(), nullable=True),
         sa.Column("crm_module", sa.Text(), nullable=True),
         sa.Column("crm_record_id", sa.Text(), nullable=True),
+        sa.Column("given", sa.JSON(), nullable=False),
         sa.Column("variables", sa.JSON(), nullable=False),
+        sa.Column("record_read_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempt_number", sa.Integer(), nullable=False),
         sa.Column("previous_id", sa.Text(), nullable=True),
         sa.Column("round", sa.Integer(), nullable=False),
         sa.Column("finish_round", sa.Integer(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("finish_failures", sa.Integer(), nullable=False),
+        sa.Column("dial_slot_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("owner", sa.Text(), nullable=True),
         sa.Column("media_token", sa.Text(), nullable=True),
         sa.Column("carrier_call_id", sa.Text(), nullable=True),
@@ -198,6 +204,16 @@ def _inbox() -> None:
         postgresql_where=sa.text("next_try_at IS NOT NULL"),
     )
     op.create_index("ix_inbox_received_at", "inbox", ["received_at"], unique=False)
+
+
+def _holds() -> None:
+    op.create_table(
+        "holds",
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("scope", name=op.f("pk_holds")),
+    )
 
 
 def _leases() -> None:
