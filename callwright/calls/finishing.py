@@ -28,7 +28,7 @@ FINISH = "finish"
 
 _REPORT_AFTER_S = 30.0
 _PAUSES_S = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 30.0, 60.0)
-_MOST_FAULTS = 8
+MOST_FAULTS = 8
 _FAULT_PAUSE_S = 10.0
 _GONE_AFTER_S = 60.0
 _UNOPENED_S = 30.0
@@ -220,7 +220,7 @@ class Finisher:
             failures = attempt.finish_failures + 1
             await entry.note("fault", detail=detail, failures=failures)
             await entry.set(finish_failures=failures, finish_round=attempt.finish_round + 1)
-            if failures < _MOST_FAULTS:
+            if failures < MOST_FAULTS:
                 await entry.timer(TimerKind.FINISH, _FAULT_PAUSE_S * failures)
                 return
             crm_state = "failed" if attempt.crm is not None else attempt.crm_state
