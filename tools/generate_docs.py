@@ -142,7 +142,8 @@ def _settings() -> Iterable[str]:
     )
     yield _settings_table(Settings)
     yield "## Commands that ask a running server"
-    yield "For `callwright call` and `callwright calls`, which may run on another machine."
+    asking = "`callwright call`, `calls`, `hold`, `release`, `suppressions` and `crm rewrite`"
+    yield f"For {asking}, which may run on another machine."
     yield _settings_table(ClientSettings)
     for spec in integrations().values():
         yield f"## {spec.title}"

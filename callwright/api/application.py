@@ -7,6 +7,7 @@ import callwright
 from callwright.api import (
     agents,
     calls,
+    dialing,
     events,
     integrations,
     openapi,
@@ -64,7 +65,7 @@ def build_api(services: Services) -> Api:
     api.state.bodies = webhooks.Bodies()
     refusals.install(api, redact)
     versioned = APIRouter(prefix=VERSIONED)
-    for part in (calls, events, agents, suppressions, integrations):
+    for part in (calls, events, dialing, agents, suppressions, integrations):
         versioned.include_router(part.router)
     for router in (versioned, webhooks.router, probes.router, reference.router):
         api.include_router(router)

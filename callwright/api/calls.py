@@ -228,3 +228,17 @@ async def push_call_context(
 ) -> None:
     """Push changed variables to the agent while it talks."""
     await services.calls.push_context(call_id, body.variables)
+
+
+@router.post(
+    "/{call_id}/crm",
+    operation_id="write_call_to_crm_again",
+    summary="Write to the CRM again",
+    status_code=202,
+    responses=guarded(problems.NOT_FOUND, problems.CONFLICT, problems.INVALID),
+)
+async def write_call_to_crm_again(
+    call_id: CallId, _key: Writer, services: ServicesState, shower: ShowerState
+) -> CallView:
+    """Write what the CRM did not take of a finished call once more. What it has taken is not written twice."""
+    return shower.call(await services.calls.write_again(call_id))

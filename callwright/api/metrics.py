@@ -1,11 +1,17 @@
 """Prometheus figures of the HTTP side, in the registry that the other parts use too."""
 
+import asyncio
+
+import structlog
 from prometheus_client import REGISTRY, Counter, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from sqlalchemy.exc import SQLAlchemyError
 
 from callwright.api.services import Services
 from callwright.domain.states import CallState
-from callwright.storage import attempts
+from callwright.storage import attempts, holds
+
+log = structlog.get_logger(__name__)
 
 # The moments of creation double the series and nobody reads them.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
@@ -21,12 +27,26 @@ webhooks_refused = Counter(
     ["integration", "reason"],
 )
 calls = Gauge("callwright_calls", "Calls that are not done, by state.", ["state"])
+held = Gauge("callwright_dialing_held", "Whether dialling is on hold.")
+database_up = Gauge("callwright_database_up", "Whether the database answered.")
+
+_PATIENCE_S = 3.0
+"""Whoever collects figures waits some 10 s, and wants those of a process whose database is away even so."""
 
 
 async def exposition(services: Services) -> bytes:
-    """Everything in the text format of Prometheus; counts the calls first."""
-    async with services.database.read() as conn:
-        counts = await attempts.count_by_state(conn)
+    """Everything in the text format of Prometheus; what the database tells first, as far as it answers."""
+    try:
+        async with asyncio.timeout(_PATIENCE_S), services.database.read() as conn:
+            counts = await attempts.count_by_state(conn)
+            is_held = await holds.find(conn, holds.DIALING) is not None
+    except (SQLAlchemyError, OSError) as error:  # a TimeoutError is an OSError
+        log.warning("the database does not answer", error=type(error).__name__)
+        database_up.set(0)
+        calls.clear()
+        return generate_latest(REGISTRY)
+    database_up.set(1)
+    held.set(is_held)
     for state in CallState:
         if state is not CallState.DONE:
             calls.labels(state=str(state)).set(counts.get(state, 0))

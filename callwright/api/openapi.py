@@ -27,6 +27,7 @@ Lists come in pages: pass `next_cursor` on as `cursor`.
 TAGS = [
     {"name": "calls", "description": "Place calls, follow them, steer them."},
     {"name": "events", "description": "The live feed of all calls."},
+    {"name": "dialing", "description": "Hold dialling, and release it."},
     {"name": "agents", "description": "Who speaks, and what it finds out."},
     {"name": "suppressions", "description": "Numbers that must not be called."},
     {"name": "integrations", "description": "Vendors, and what they can do."},

@@ -1,5 +1,6 @@
 """/health, /ready and /metrics: for whoever keeps the process running."""
 
+from datetime import datetime
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -27,6 +28,9 @@ class Readiness(BaseModel):
     """Every part that is needed works."""
 
     parts: dict[str, str] = Field(examples=[{"calls": "ok", "database": "ok"}])
+    held_since: datetime | None = Field(
+        description="Since when dialling is on hold; the server is ready nevertheless."
+    )
 
 
 @router.get("/health", operation_id="get_health", summary="Does the process live", responses=refusals())
@@ -49,7 +53,8 @@ async def get_readiness(services: ServicesState) -> Readiness:
         items = [Problem(name, state) for name, state in wrong.items()]
         detail = "; ".join(f"{name}: {state}" for name, state in wrong.items())
         raise ApiError(problems.NOT_READY, detail, items=items, headers={"Retry-After": "5"})
-    return Readiness(parts=parts)
+    hold = await services.calls.held()
+    return Readiness(parts=parts, held_since=None if hold is None else hold.since)
 
 
 @router.get(
@@ -68,7 +73,10 @@ async def get_readiness(services: ServicesState) -> Readiness:
     },
 )
 async def get_metrics(services: ServicesState) -> Response:
-    """Counts and gauges of this process: calls by state, webhooks, vendors' errors, media, loop lag."""
+    """Counts and gauges: calls by state, webhooks, vendors' errors, media, loop lag.
+
+    Without the database those of this process alone, and `callwright_database_up 0`.
+    """
     return Response(await metrics.exposition(services), media_type=metrics.CONTENT_TYPE)
 
 

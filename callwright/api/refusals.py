@@ -3,6 +3,8 @@
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -50,6 +52,12 @@ def install(app: FastAPI, redact: Redactor) -> None:
             request, problems.BUSY, "This took longer than its time limit.", headers={"Retry-After": "5"}
         )
 
+    async def database_away(request: Request, error: Exception) -> ProblemResponse:
+        log.error("the database did not answer a request", path=request.url.path, exc_info=error)
+        return answer(
+            request, problems.BUSY, "The database does not answer at present.", headers={"Retry-After": "5"}
+        )
+
     async def client_gone(request: Request, _error: Exception) -> ProblemResponse:
         return answer(request, problems.MALFORMED, "The connection ended before the body did.")
 
@@ -65,6 +73,8 @@ def install(app: FastAPI, redact: Redactor) -> None:
     app.add_exception_handler(ApiError, api_error)
     app.add_exception_handler(errors.CallwrightError, known_error)
     app.add_exception_handler(TimeoutError, out_of_time)
+    for kind in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(kind, database_away)
     app.add_exception_handler(ClientDisconnect, client_gone)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, not_valid)

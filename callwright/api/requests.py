@@ -121,6 +121,16 @@ class SuppressionRequest(_Body):
     expires_at: AwareDatetime | None = Field(None, description="Until when; for ever if left out.")
 
 
+class HoldRequest(_Body):
+    """Why nobody is to be dialled."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "the office is closed"}]})
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_storable)] = (
+        Field("no reason was given", description="Why, in words; waiting calls tell it.")
+    )
+
+
 class CallFilters(BaseModel):
     """Which calls, and which page of them."""
 

@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from callwright.cli import agents, calls, check, crm, keys, place, serve, settings, setup, version
+from callwright.cli import (
+    agents,
+    calls,
+    check,
+    crm,
+    hold,
+    keys,
+    place,
+    serve,
+    settings,
+    setup,
+    suppressions,
+    version,
+)
 from callwright.cli.output import report_error
 from callwright.domain.errors import CallwrightError, ConfigurationError, InvalidInput
 
@@ -38,6 +51,9 @@ app.command("setup")(setup.setup)
 app.command("settings")(settings.settings)
 app.command("call")(place.call)
 app.add_typer(calls.app, name="calls")
+app.command("hold")(hold.hold)
+app.command("release")(hold.release)
+app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(agents.app, name="agents")
 app.add_typer(crm.app, name="crm")
 app.add_typer(keys.app, name="keys")

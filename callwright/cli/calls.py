@@ -11,6 +11,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from callwright.cli.hold import tell_hold
 from callwright.cli.options import Filters, Json, Server, spread
 from callwright.cli.output import moment, print_json, say, table
 from callwright.domain.errors import InvalidInput, Problem
@@ -63,6 +64,7 @@ def listing(
     """List calls, newest first."""
     with server.connect() as client:
         found = list(client.pages("/calls", limit, **filters.query()))
+        tell_hold(client)
     if as_json:
         print_json(found)
         return

@@ -70,6 +70,14 @@ class Client:
         """Send JSON to a path below /api/v1."""
         return self._ask("POST", path, json=body, headers=dict(headers or {}))
 
+    def put(self, path: str, body: Any) -> Any:
+        """Put JSON to a path below /api/v1."""
+        return self._ask("PUT", path, json=body)
+
+    def delete(self, path: str) -> None:
+        """Remove what is at a path below /api/v1."""
+        self._ask("DELETE", path)
+
     def pages(self, path: str, most: int, **query: Any) -> Iterator[Any]:
         """The items of a list, page after page, at most so many."""
         cursor = None

@@ -59,7 +59,7 @@ async def _create(name: str, scopes: list[str], as_json: bool) -> None:
     say(f"{key.name} ({key.id}): {', '.join(key.scopes)}")
     say(secret, "bold")
     say("Keep it now: nobody can find it out later. Send it as `Authorization: Bearer ...`,")
-    say("or set CALLWRIGHT_API_KEY to it for the commands `callwright call` and `callwright calls`.")
+    say("or set CALLWRIGHT_API_KEY to it for the commands that ask the server, such as `callwright call`.")
 
 
 async def _list(as_json: bool) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from callwright.cli.hold import tell_hold
 from callwright.cli.options import Following, Json, Server, spread
 from callwright.cli.output import moment, plain, print_json, say, warn
 from callwright.domain.errors import InvalidInput, Problem
@@ -44,6 +45,7 @@ def call(
     }
     with server.connect() as client:
         placed = client.post("/calls", {name: value for name, value in body.items() if value})
+        tell_hold(client)
         if not as_json:
             say(f"{placed['id']}  {placed['state']}, not before {moment(placed['not_before'])} UTC")
         if following.wait:

@@ -20,6 +20,7 @@ __all__ = ["postgres_server"]
 
 PERSON = "+447700900201"
 TALKER = "+447700900202"
+BUSY = "+447700900203"
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package", params=KINDS)
@@ -27,9 +28,9 @@ async def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Site]:
     """The application on a port of its own, with every vendor simulated."""
-    people = {PERSON: ANSWERS, TALKER: {**ANSWERS, "replies": []}}
+    people = {PERSON: ANSWERS, TALKER: {**ANSWERS, "replies": []}, BUSY: {"manner": "busy"}}
     options = StageOptions(database_url="" if request.param == "sqlite" else _new_database(request))
-    with _errors_alone():
+    with errors_alone():
         async with Stage(tmp_path_factory.mktemp("site"), people, options) as stage:
             api = stage.server._config.app
             assert isinstance(api, Api)
@@ -42,7 +43,7 @@ async def site(
 
 
 @contextmanager
-def _errors_alone() -> Iterator[None]:
+def errors_alone() -> Iterator[None]:
     """Log errors alone, and leave logging as it was: other tests read logs."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level

@@ -23,10 +23,12 @@ OPERATIONS = {
     "get_call_recording",
     "get_call_transcript",
     "get_health",
+    "get_hold",
     "get_metrics",
     "get_readiness",
     "get_suppression",
     "hang_up_call",
+    "hold_dialing",
     "list_agents",
     "list_calls",
     "list_integrations",
@@ -36,7 +38,9 @@ OPERATIONS = {
     "receive_crm_hook",
     "receive_webhook",
     "receive_webhook_by_query",
+    "release_dialing",
     "suppress_phone",
+    "write_call_to_crm_again",
 }
 """Clients are generated from these names: a change breaks them."""
 

@@ -51,7 +51,10 @@ async def test_every_command_has_help(terminal: Terminal) -> None:
         "version",
         *(f"calls {name}" for name in ("list", "show", "hang-up", "export")),
         *(f"agents {name}" for name in ("import", "check", "list", "show", "archive")),
-        *(f"crm {name}" for name in ("fields", "test-mapping")),
+        "hold",
+        "release",
+        *(f"crm {name}" for name in ("fields", "find", "query", "rewrite", "test-mapping")),
+        *(f"suppressions {name}" for name in ("list", "add", "remove")),
         *(f"keys {name}" for name in ("create", "list", "revoke")),
     )
     program = (

@@ -1,5 +1,6 @@
 """Commands beside a running server and simulated vendors: check, setup, agents, CRM, calls."""
 
+import asyncio
 import csv
 import json
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from callwright.simulation.faults import Fault, FaultKind
 from tests.cli.command import Terminal
 from tests.cli.conftest import BUSY, PERSON, Town
 
@@ -187,9 +189,112 @@ async def test_hang_up(town: Town) -> None:
     assert (await town.terminal.run("calls", "hang-up", "067a")).code == 1
 
 
+async def test_dialling_is_held_and_released(town: Town) -> None:
+    held = await town.terminal.run("hold", "--reason", "the office is closed")
+    try:
+        assert held.code == 0, held.err
+        assert "the office is closed" in held.out
+        placed = await town.terminal.run(
+            "call", "test-agent", "--record", town.stage.record_of[BUSY], "--json"
+        )
+        told = "Dialling is on hold since"
+        assert told in placed.err
+        listed = await town.terminal.run("calls", "list")
+        assert told in listed.err
+        assert "the office is closed. `callwright release` ends it." in listed.err
+        shown = await town.terminal.run("calls", "show", placed.json["id"], "--json")
+        assert shown.json["dialed_at"] is None
+    finally:
+        released = await town.terminal.run("release")
+    assert released.code == 0, released.err
+    assert told not in (await town.terminal.run("calls", "list")).err
+    async with asyncio.timeout(30):
+        while shown.json["state"] != "done":
+            shown = await town.terminal.run("calls", "show", placed.json["id"], "--json")
+    assert shown.json["end_reason"] == "busy"
+
+
+async def test_a_key_that_only_places_calls_is_enough_while_dialling_is_held(town: Town) -> None:
+    key = await town.terminal.run("keys", "create", "placer", "--scope", "calls:write", "--json")
+    given = {"CALLWRIGHT_API_KEY": key.json["key"]}
+    try:
+        assert (await town.terminal.run("hold", **given)).code == 0
+        placed = await town.terminal.run("call", "test-agent", "--phone", "+447700900297", **given)
+        assert placed.code == 0, placed.err
+    finally:
+        assert (await town.terminal.run("release", **given)).code == 0
+
+
+async def test_numbers_are_suppressed_listed_and_allowed_again(town: Town) -> None:
+    phone = "+447700900280"
+    added = await town.terminal.run(
+        "suppressions", "add", phone, "--reason", "asked by e-mail", "--evidence", "ticket 1"
+    )
+    assert added.code == 0, added.err
+    assert added.out == f"{phone} is not called, for good: asked by e-mail\n"
+    (listed,) = (await town.terminal.run("suppressions", "list", "--json")).json
+    assert (listed["phone"], listed["evidence"], listed["expires_at"]) == (phone, "ticket 1", None)
+    assert "asked by e-mail" in (await town.terminal.run("suppressions", "list")).out
+    removed = await town.terminal.run("suppressions", "remove", "+44 7700 900280")
+    assert removed.code == 0, removed.err
+    again = await town.terminal.run("suppressions", "remove", phone)
+    assert again.code == 1
+    assert "is not on the suppression list" in again.err
+    until = await town.terminal.run(
+        "suppressions", "add", phone, "--reason", "later", "--until", "2099-01-01T00:00:00Z"
+    )
+    assert "until 2099-01-01 00:00:00 UTC" in until.out
+    assert (await town.terminal.run("suppressions", "remove", phone)).code == 0
+
+
+async def test_records_are_found_by_number_and_by_condition(town: Town) -> None:
+    record = town.stage.record_of[PERSON]
+    (found,) = (await town.terminal.run("crm", "find", "+44 7700 900201", "--json")).json
+    assert found["id"] == record
+    shown = await town.terminal.run("crm", "find", PERSON, "--field", "First_Name")
+    assert shown.code == 0, shown.err
+    assert record in shown.out
+    assert "Person1" in shown.out
+    assert "Mobile: +447700900201" in (await town.terminal.run("crm", "find", PERSON)).out
+    nobody = await town.terminal.run("crm", "find", "+447700900999")
+    assert (nobody.code, "There is no such record." in nobody.err) == (0, True)
+    condition = "First_Name = 'Person1'"
+    queried = await town.terminal.run(
+        "crm", "query", condition, "--field", "First_Name", "--field", "Mobile", "--json"
+    )
+    assert queried.json == [{"id": record, "First_Name": "Person1", "Mobile": PERSON}]
+    refused = await town.terminal.run("crm", "query", "First_Name is", "--field", "First_Name")
+    assert (refused.code, "Traceback" in refused.err) == (1, False)
+
+
+async def test_what_the_crm_did_not_take_is_written_again(town: Town) -> None:
+    town.stage.crm.faults.add(Fault("POST /crm/v8/Calls", FaultKind.STATUS, status=400, body={}))
+    call = await town.terminal.run(
+        "call", "test-agent", "--record", town.stage.record_of[BUSY], "--wait", "--json"
+    )
+    assert call.json["crm_state"] == "partly"
+    call_id = call.json["id"]
+    again = await town.terminal.run("crm", "rewrite", call_id)
+    assert again.code == 0, again.err
+    assert call_id in again.out
+    state = ""
+    async with asyncio.timeout(30):
+        while state != "written":
+            state = (await town.terminal.run("calls", "show", call_id, "--json")).json["crm_state"]
+    refused = await town.terminal.run("crm", "rewrite", call_id)
+    assert refused.code == 1
+    assert "the CRM has taken all" in refused.err
+
+
 @pytest.mark.parametrize(
     "arguments,environment,code,text",
     [
+        (["suppressions", "add", "12", "--reason", "x"], {}, 2, "has no country code"),
+        (["suppressions", "add", PERSON, "--reason", "x", "--until", "soon"], {}, 2, "expires_at"),
+        (["suppressions", "add", PERSON], {}, 2, "--reason"),
+        (["hold", "--reason", "x" * 201], {}, 2, "longer than 200 characters"),
+        (["crm", "rewrite", "067a"], {}, 1, "067a"),
+        (["crm", "find", "12"], {}, 2, "has no country code"),
         (["call", "test-agent"], {}, 2, "Give either"),
         (["call", "test-agent", "--phone", "12"], {}, 2, "phone"),
         (["call", "test-agent", "--phone", PERSON, "--var", "x"], {}, 2, "is not name=value"),
