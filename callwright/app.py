@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from callwright.calls.agents import AgentBook, AgentService
+from callwright.calls.carrier_recordings import CarrierRecordings
 from callwright.calls.conversation import ConversationTools
 from callwright.calls.dialing import Dialer, DialRules
 from callwright.calls.directory import Directory
@@ -154,7 +155,8 @@ class Callwright:
         )
         rules = DialRules(self.process_id, settings.default_region)
         dialer = Dialer(ledger, directory, book, gatekeeper, self.workflows, self.counters, rules)
-        finisher = Finisher(ledger, directory, book, CrmWriter(ledger, directory), self.workflows)
+        fetched = CarrierRecordings(directory, self.recordings.folder, self.clock)
+        finisher = Finisher(ledger, directory, book, CrmWriter(ledger, directory), fetched, self.workflows)
         self.workflows.register(DIAL, dialer.run)
         self.workflows.register(FINISH, finisher.run)
         reconciler = Reconciler(ledger, directory, book)

@@ -253,6 +253,7 @@ class Dialer:
             ring_s=agent.limits.ring_s,
             longest_call_s=agent.limits.longest_call_s,
             detect_machine=agent.machine_detection.enabled,
+            record=agent.carrier_recording,
         )
 
     async def _accept(self, attempt_id: str, receipt: DialReceipt) -> bool:

@@ -8,6 +8,7 @@ import structlog
 
 from callwright.calls import results
 from callwright.calls.agents import AgentBook
+from callwright.calls.carrier_recordings import LONGEST_WAIT, CarrierRecordings
 from callwright.calls.directory import Directory
 from callwright.calls.ledger import Ledger, TimerKind
 from callwright.calls.writeback import CrmWriter
@@ -33,6 +34,8 @@ _FAULT_PAUSE_S = 10.0
 _GONE_AFTER_S = 60.0
 _UNOPENED_S = 30.0
 _MOST_DELETIONS = 8
+_RECORDING = "carrier_recording"
+_RECORDING_PAUSE_S = 30.0
 _DELETED, _NOT_DELETED, _LEFT = "conversation.deleted", "conversation.not_deleted", "conversation.left"
 AGENT_READY = "agent.ready"
 """The event that tells that the conversation was opened."""
@@ -46,12 +49,19 @@ class Finisher:
     """
 
     def __init__(
-        self, ledger: Ledger, directory: Directory, agents: AgentBook, writer: CrmWriter, workflows: Workflows
+        self,
+        ledger: Ledger,
+        directory: Directory,
+        agents: AgentBook,
+        writer: CrmWriter,
+        recordings: CarrierRecordings,
+        workflows: Workflows,
     ) -> None:
         self._ledger = ledger
         self._directory = directory
         self._agents = agents
         self._writer = writer
+        self._recordings = recordings
         self._workflows = workflows
 
     async def run(self, attempt_id: str) -> None:
@@ -63,6 +73,9 @@ class Finisher:
                 number = await step("collect", lambda: self._collect(attempt_id))
                 await step("plan", lambda: self._plan_next(attempt_id))
                 written = await step("write", lambda: self._write(attempt_id))
+                fetched = await step("recording", lambda: self._fetch_recording(attempt_id))
+                pauses = [pause for pause in (written["again_in"], fetched) if pause is not None]
+                written["again_in"] = min(pauses, default=None)
                 await step("close", lambda: self._close(attempt_id, number, written))
             except Exception as error:  # supervision point: a fault in one call must not lose its outcome
                 log.exception("a round of finishing failed")
@@ -150,6 +163,33 @@ class Finisher:
                 await entry.set(crm_state=written.state, crm_detail=detail)
                 await entry.note("crm", state=written.state, **written.detail)
         return {**told, "again_in": written.retry_in_s}
+
+    async def _fetch_recording(self, attempt_id: str) -> float | None:
+        """Fetch the carrier's own recording where the agent wants it; returns when to try again, in seconds."""
+        attempt = await self._ledger.get(attempt_id)
+        agent = await self._agents.of(attempt)
+        if not agent.carrier_recording or attempt.state is not CallState.ENDED:
+            return None
+        async with self._ledger.database.read() as conn:
+            history = await events.history(conn, attempt_id)
+        if any(event.kind == _RECORDING for event in history):
+            return None
+        told: dict[str, Any] = {}
+        name: str | None = None
+        try:
+            name = await self._recordings.fetch(attempt, agent)
+        except (VendorError, NotFound) as error:
+            wanted = error.retry_after_s if isinstance(error, VendorError) else None
+            late = _seconds_since_end(attempt, self._ledger.clock.now()) > LONGEST_WAIT.total_seconds()
+            if not late and not isinstance(error, VendorRefused | NotFound):
+                return wanted or _RECORDING_PAUSE_S
+            log.warning("the carrier's recording was not fetched", error=str(error))
+            told = {"error": str(error)}
+        async with self._ledger.open(attempt_id, SOURCE) as entry:
+            await entry.note(_RECORDING, file=name, **told)
+            if name is not None:
+                await entry.set(carrier_recording_path=name)
+        return None
 
     async def _close(self, attempt_id: str, number: int | None, written: dict[str, Any]) -> None:
         """Plan the next round, or delete the remote conversation if asked, and be done."""

@@ -75,4 +75,5 @@ class Attempt:
     crm_state: str = "none"
     crm_detail: dict[str, Any] = field(default_factory=dict)
     recording_path: str | None = None
+    carrier_recording_path: str | None = None
     tags: dict[str, str] = field(default_factory=dict)

@@ -91,6 +91,7 @@ attempts = Table(
     Column("crm_state", SafeText, nullable=False),
     Column("crm_detail", JSON, nullable=False),
     Column("recording_path", SafeText),
+    Column("carrier_recording_path", SafeText),
     Column("tags", JSON, nullable=False),
     Index(ONE_IN_FLIGHT, "phone", unique=True, sqlite_where=_in_flight, postgresql_where=_in_flight),
     Index("ix_attempts_state_not_before", "state", "not_before"),

@@ -106,6 +106,7 @@ def _attempts() -> None:
         sa.Column("crm_state", sa.Text(), nullable=False),
         sa.Column("crm_detail", sa.JSON(), nullable=False),
         sa.Column("recording_path", sa.Text(), nullable=True),
+        sa.Column("carrier_recording_path", sa.Text(), nullable=True),
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempts")),
     )
