@@ -5,13 +5,12 @@ import json
 import time
 from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qsl
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from callwright.simulation.faults import Fault, FaultKind, Faults
-from callwright.simulation.traffic import Exchange, Traffic
+from callwright.simulation.traffic import Exchange, Traffic, parameters
 
 _START_TIMEOUT_S = 10.0
 _GRACE_S = 0.5
@@ -104,7 +103,8 @@ class _Middleware:
                 else:
                     await answer.send_to(send)
         finally:  # cutting a connection raises, and a cut exchange is on record all the same
-            self._record(scope, name, body, answer)
+            forged = fault is not None and fault.kind is FaultKind.STATUS
+            self._record(scope, name, body, answer, forged=forged)
 
     async def _before(self, fault: Fault, send: Send, answer: "_Answer") -> bool:
         """Apply a fault ahead of the application; True when the request is dealt with."""
@@ -125,7 +125,12 @@ class _Middleware:
             return True
         return False
 
-    def _record(self, scope: Scope, name: str, body: bytes, answer: "_Answer") -> None:
+    def _record(self, scope: Scope, name: str, body: bytes, answer: "_Answer", *, forged: bool) -> None:
+        query = parameters(scope["query_string"].decode())
+        for parameter, value in query.items():
+            if not value or not isinstance(value, str):
+                told = "without a value" if not value else f"{len(value)} times"
+                self._traffic.violation(f"{name}: the parameter {parameter} is given {told}")
         headers = {key.decode(): value.decode("latin-1") for key, value in scope["headers"]}
         for secret in ("authorization", "xi-api-key"):
             if secret in headers:
@@ -138,10 +143,11 @@ class _Middleware:
                 _decode(body, headers.get("content-type", "")),
                 time.time(),
                 scope["path"],
-                dict(parse_qsl(scope["query_string"].decode())),
+                query,
                 headers,
                 answer.status,
                 _decode(answer.body, "json"),
+                forged,
             )
         )
 
@@ -205,7 +211,7 @@ def _decode(body: bytes, content_type: str) -> Any:
         return None
     text = body.decode("utf-8", "replace")
     if "form" in content_type:
-        return dict(parse_qsl(text, keep_blank_values=True))
+        return parameters(text)
     try:
         return json.loads(text)
     except ValueError:

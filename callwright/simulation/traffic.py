@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 _KEPT = 20_000
 
@@ -12,7 +13,9 @@ _KEPT = 20_000
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One request or message. `direction` is `in` (our adapter sent it) or `out` (the simulator did);
-    `kind` is `http`, `ws`, or `webhook`; `name` an operation such as `POST /calls/1/calls` or a message type.
+    `kind` is `http`, `upgrade` (the request that opens a websocket), `ws`, or `webhook`; `name` an operation such as
+    `POST /calls/1/calls` or a message type. A parameter that was given more than once has a list of values.
+    `forged`: a fault made the answer, not the vendor's rules.
     """
 
     direction: str
@@ -21,10 +24,11 @@ class Exchange:
     body: Any
     at: float
     path: str = ""
-    query: dict[str, str] = field(default_factory=dict)
+    query: dict[str, str | list[str]] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     status: int | None = None
     answer: Any = None
+    forged: bool = False
 
 
 class Traffic:
@@ -56,3 +60,15 @@ class Traffic:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def parameters(text: str) -> dict[str, str | list[str]]:
+    """A query or form as it came: blank values stay, a name that comes more than once has all its values."""
+    found: dict[str, str | list[str]] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        known = found.get(name)
+        if known is None:
+            found[name] = value
+        else:
+            found[name] = [*([known] if isinstance(known, str) else known), value]
+    return found

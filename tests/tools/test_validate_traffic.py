@@ -183,6 +183,8 @@ def test_what_the_specification_allows_is_good(
         (request("GET /calls", query={"to": "1", "pages": "2"}), "query pages: is unknown"),
         (request("GET /calls", query={"to": "1", "page": "two"}), "query page: 'two' is not of type"),
         (request("GET /calls"), "query to: is missing"),
+        (request("GET /calls", query={"to": ""}), "query to: has no value"),
+        (request("GET /calls", query={"to": ["1", "2"]}), "query to: ['1', '2'] is not of type 'string'"),
         (request("GET /calls/history", body={}), "has a body, and the operation takes none"),
         (request("POST /call"), "unknown: line 1, POST /call"),
         (request("DELETE /calls/17"), "unknown: line 1, DELETE /calls/17"),
@@ -210,6 +212,45 @@ def test_messages_are_judged_by_their_type(specs: Path, capsys: pytest.CaptureFi
     )
     assert main(record(specs, "elevenlabs", *wrong)) == 1
     assert "3 messages of 2 kinds, 2 violations, 1 unknown" in capsys.readouterr().out
+
+
+def test_the_request_that_opens_a_websocket_is_judged(
+    specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def upgrade(**query: Any) -> dict[str, Any]:
+        return request("GET /v1/convai/conversation", kind="upgrade", query=query, status=101)
+
+    assert main(record(specs, "elevenlabs", upgrade(agent_id="a", conversation_signature="***"))) == 0
+    wrong = (upgrade(conversation_signature="x"), upgrade(agent_id="a", agent="b"))
+    assert main(record(specs, "elevenlabs", *wrong)) == 1
+    told = capsys.readouterr().out
+    assert "query agent_id: is missing" in told
+    assert "query agent: is unknown" in told
+
+
+def test_texts_on_a_media_socket_are_judged(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def message(body: Any, direction: str = "in", **more: Any) -> dict[str, Any]:
+        return {"kind": "ws", "name": "text", "body": body, "direction": direction, **more}
+
+    hello = {"event": "websocket:connected", "content-type": "audio/l16;rate=16000", "attempt_id": "1"}
+    good = message({"action": "clear"}), message(hello, "out"), message("{no", "out", forged=True)
+    assert main([*record(specs, "infobip", *good), "--simulators"]) == 0, capsys.readouterr().out
+    wrong = (
+        message({"action": "clear", "now": True}),
+        message({"action": "pause"}),
+        message("{no"),
+        message({"event": "websocket:dtmf", "digit": "17", "duration": 250}, "out"),
+    )
+    assert main([*record(specs, "infobip", *wrong), "--simulators"]) == 1
+    told = capsys.readouterr().out
+    assert "infobip: 3 messages of 1 kinds, 1 violations, 2 unknown" in told
+    assert "infobip, its simulator: 1 messages of 1 kinds, 1 violations" in told
+
+
+def test_answers_that_a_fault_made_are_left_out(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    forged = request("POST /calls", body=CALL, status=201, answer={}, forged=True)
+    assert main([*record(specs, "infobip", forged), "--simulators"]) == 0
+    assert "infobip, its simulator: 0 messages" in capsys.readouterr().out
 
 
 def test_simulators_are_judged_on_demand(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,30 +7,39 @@ from tools.traffic.problems import Checker
 
 
 class Messages:
-    """The messages of one direction; `direction` is the key of the channel in the document."""
+    """The messages of one direction; `direction` is the key of the channel in the document.
 
-    def __init__(self, documents: Documents, checker: Checker, name: str, direction: str) -> None:
+    `tags`: fields that may tell a message's type, the first that is there counts.
+    """
+
+    def __init__(
+        self, documents: Documents, checker: Checker, name: str, direction: str, tags: tuple[str, ...]
+    ) -> None:
         self._checker = checker
+        self._tags = tags
         self._payloads: dict[str, Any] = {}
         """Strict schema by the message's type; the one without a type under an empty name."""
         for channel in documents.by_name[name]["channels"].values():
             for item in _alternatives(channel[direction]["message"]):
                 payload = documents.resolve(item)["payload"]
                 schema = documents.resolve(payload)
-                for kind in _types(documents, schema):
+                for kind in _types(documents, schema, tags):
                     self._payloads[kind] = documents.site(payload)
 
     def knows(self, body: Any) -> bool:
         """Whether the document describes a message of this type."""
-        return _type(body) in self._payloads
+        return _type(body, self._tags) in self._payloads
 
     def problems(self, body: Any) -> list[str]:
         """What is wrong with a message of a known type."""
-        return self._checker.problems(self._payloads[_type(body)], body, "message")
+        return self._checker.problems(self._payloads[_type(body, self._tags)], body, "message")
 
 
-def _type(body: Any) -> str:
-    return str(body.get("type", "")) if isinstance(body, dict) else ""
+def _type(body: Any, tags: tuple[str, ...]) -> str:
+    """The message's type, empty where no field tells it; no message of a document has the type of nonsense."""
+    if not isinstance(body, dict):
+        return "nonsense"
+    return next((str(body[tag]) for tag in tags if tag in body), "")
 
 
 def _alternatives(message: Any) -> list[Any]:
@@ -38,9 +47,10 @@ def _alternatives(message: Any) -> list[Any]:
     return list(alternatives)
 
 
-def _types(documents: Documents, schema: Any) -> list[str]:
-    """The values that `type` may have; an empty one when the message has no such field."""
-    kind = documents.resolve(schema.get("properties", {}).get("type") or {})
+def _types(documents: Documents, schema: Any, tags: tuple[str, ...]) -> list[str]:
+    """The values that the telling field may have; an empty one when the message has no such field."""
+    properties = schema.get("properties", {})
+    kind = documents.resolve(next((properties[tag] for tag in tags if tag in properties), {}))
     parts = [kind, *(documents.resolve(part) for part in kind.get("allOf", ()))]
     values = [
         value

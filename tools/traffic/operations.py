@@ -63,10 +63,15 @@ class Operations:
         least = min((item.openness for item in fitting), default=0)
         return [item for item in fitting if item.openness == least]
 
-    def problems(self, operation: Operation, path: str, query: Mapping[str, str], body: Any) -> list[str]:
+    def problems(
+        self, operation: Operation, path: str, query: Mapping[str, str | list[str]], body: Any
+    ) -> list[str]:
         """What is wrong with a request that is this operation."""
         match = operation.pattern.fullmatch(path)
-        given = {"path": match.groupdict() if match else {}, "query": dict(query)}
+        given: dict[str, dict[str, str | list[str]]] = {
+            "path": dict(match.groupdict()) if match else {},
+            "query": dict(query),
+        }
         found = list(self._parameter_problems(operation, given))
         if body is None:
             return [*found, "the body is missing"] if operation.body_required else found
@@ -75,7 +80,7 @@ class Operations:
         return found + self._checker.problems(operation.body, body, "body")
 
     def _parameter_problems(
-        self, operation: Operation, given: Mapping[str, Mapping[str, str]]
+        self, operation: Operation, given: Mapping[str, Mapping[str, str | list[str]]]
     ) -> Iterator[str]:
         known = {item.name for item in operation.parameters if item.place == "query"}
         yield from (f"query {name}: is unknown" for name in given["query"] if name not in known)
@@ -85,7 +90,13 @@ class Operations:
                 if item.required:
                     yield f"{item.place} {item.name}: is missing"
                 continue
-            yield from self._checker.text_problems(item.schema, value, f"{item.place} {item.name}")
+            where = f"{item.place} {item.name}"
+            if isinstance(value, list):
+                yield from self._checker.problems(item.schema, value, where)
+            elif not value:
+                yield f"{where}: has no value"
+            else:
+                yield from self._checker.text_problems(item.schema, value, where)
 
 
 def _operations(documents: Documents, document: Any) -> Iterator[Operation]:

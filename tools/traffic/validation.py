@@ -74,9 +74,10 @@ class Validator:
         self._checker = checker
         self._sent = self._received = None
         if vendor.socket is not None:
-            name = names[vendor.socket.file]
-            self._sent = Messages(self.documents, checker, name, vendor.socket.sent)
-            self._received = Messages(self.documents, checker, name, vendor.socket.received)
+            name = names.get(vendor.socket.file, vendor.socket.file)
+            socket = vendor.socket
+            self._sent = Messages(self.documents, checker, name, socket.sent, socket.tags)
+            self._received = Messages(self.documents, checker, name, socket.received, socket.tags)
         self._webhook: Any = None
         if vendor.webhooks is not None:
             file, schema = vendor.webhooks
@@ -88,7 +89,7 @@ class Validator:
         for line, row in rows:
             if row["direction"] != "in" or row["path"].startswith(_ADMINISTRATION):
                 continue
-            if row["kind"] == "http":
+            if row["kind"] in {"http", "upgrade"}:
                 name, problems = self._request(row)
                 result.add(line, name, problems)
             elif row["kind"] == "ws":
@@ -96,9 +97,14 @@ class Validator:
         return result
 
     def theirs(self, rows: Iterator[tuple[int, Row]]) -> Result:
-        """Judge what the simulator sent: answers, messages, and webhooks where a schema describes them."""
+        """Judge what the simulator sent: answers, messages, and webhooks where a schema describes them.
+
+        What a fault made is left out: it is meant to be wrong.
+        """
         result = Result()
         for line, row in rows:
+            if row.get("forged"):
+                continue
             if row["kind"] == "http" and row["direction"] == "in" and row["status"] is not None:
                 operation = self._operation(row)
                 if operation is not None and (schema := _answer(operation, row["status"])) is not None:

@@ -11,11 +11,15 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """A websocket's AsyncAPI document; `sent` and `received` are its keys for our messages and the vendor's."""
+    """A websocket's AsyncAPI document; `sent` and `received` are its keys for our messages and the vendor's.
+
+    `tags`: the fields of a message that tell its type.
+    """
 
     file: str
     sent: str
     received: str
+    tags: tuple[str, ...] = ("type",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,73 @@ _TOKEN = {
 }
 """Refresh Access Token page: a form post to the accounts server, which no OpenAPI document describes."""
 
+_UPGRADE = {
+    "openapi": "3.1.0",
+    "paths": {
+        "/v1/convai/conversation": {
+            "get": {
+                "parameters": [
+                    {"name": "agent_id", "in": "query", "required": True, "schema": _TEXT},
+                    {"name": "conversation_signature", "in": "query", "schema": _TEXT},
+                    {"name": "conversation_id", "in": "query", "schema": _TEXT},
+                    {"name": "source", "in": "query", "schema": _TEXT},
+                    {"name": "version", "in": "query", "schema": _TEXT},
+                    {"name": "environment", "in": "query", "schema": _TEXT},
+                ],
+                "responses": {},
+            }
+        }
+    },
+}
+"""The request that opens a conversation's websocket: AsyncAPI describes its messages only."""
+
+_MEDIA = {
+    "asyncapi": "2.6.0",
+    "channels": {
+        "media": {
+            "subscribe": {
+                "message": {
+                    "payload": {
+                        "type": "object",
+                        "required": ["action"],
+                        "properties": {"action": {"const": "clear"}},
+                    }
+                }
+            },
+            "publish": {
+                "message": {
+                    "oneOf": [
+                        {
+                            "payload": {
+                                "type": "object",
+                                "required": ["event", "content-type"],
+                                "properties": {
+                                    "event": {"const": "websocket:connected"},
+                                    "content-type": {"pattern": "^audio/l16;rate=(8|16|24|32)000$"},
+                                },
+                                "additionalProperties": {"type": "string"},
+                            }
+                        },
+                        {
+                            "payload": {
+                                "type": "object",
+                                "required": ["event", "digit", "duration"],
+                                "properties": {
+                                    "event": {"const": "websocket:dtmf"},
+                                    "digit": {"pattern": "^[0-9*#A-D]$"},
+                                    "duration": {"type": "integer"},
+                                },
+                            }
+                        },
+                    ]
+                }
+            },
+        }
+    },
+    "components": {"schemas": {}},
+}
+"""Texts on the media socket, as public bridges send and receive them: the vendor describes none."""
+
 _NOTE_FIELDS = Erratum(
     "notes.json",
     "Note",
@@ -92,11 +163,14 @@ _PATCHED = {
 VENDORS: Mapping[str, Vendor] = {
     "infobip": Vendor(
         ("infobip-calls-subset.openapi*.json", "infobip-subscriptions-api-openapi*.json"),
+        Socket("media", sent="subscribe", received="publish", tags=("event", "action")),
+        by_hand={"media": _MEDIA},
         webhooks=("infobip-calls-subset.openapi*.json", "Event"),
     ),
     "elevenlabs": Vendor(
         (_AGENTS, "agent.asyncapi*.yaml"),
         Socket("agent.asyncapi*.yaml", sent="subscribe", received="publish"),
+        by_hand={"upgrade": _UPGRADE},
         bodies={"PATCH /v1/convai/agents/{agent_id}": _PATCHED},
         errata=(_COUNTS,),
     ),

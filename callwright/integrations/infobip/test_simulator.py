@@ -22,6 +22,7 @@ from callwright.integrations.infobip.test_carrier import answered
 from callwright.integrations.infobip.test_conversation import talking
 from callwright.ports.carrier import HangUpCause
 from callwright.simulation.faults import Fault, FaultKind, Faults
+from callwright.simulation.traffic import Traffic
 
 Eventually = Callable[..., Awaitable[None]]
 CALLS = "/calls/1/calls"
@@ -266,10 +267,10 @@ async def test_other_rates(stage: Stage, eventually: Eventually, rate: int) -> N
 
 
 def leg(rules: MediaRules | None = None) -> tuple[MediaLeg, list[str]]:
-    violations: list[str] = []
+    traffic = Traffic("infobip")
     hello = {"content-type": "audio/l16;rate=16000"}
-    made = MediaLeg(hello, rules or MediaRules(), Faults(), lambda _: None, violations.append)
-    return made, violations
+    made = MediaLeg(hello, rules or MediaRules(), Faults(), lambda _: None, traffic)
+    return made, traffic.violations
 
 
 def frame(number: int) -> bytes:

@@ -116,8 +116,12 @@ class ElevenLabsSimulator:
 
     def _accept(self, request: picows.WSUpgradeRequest) -> Any:
         """A listener for an upgrade request; None is answered with 404."""
-        url = urlsplit(request.path.decode())
-        if url.path != _SOCKET_PATH:
+        target = request.path.decode()
+        url = urlsplit(target)
+        known = url.path == _SOCKET_PATH
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self._platform.upgrade(target, headers, 101 if known else 404)
+        if not known:
             return None
         query = dict(parse_qsl(url.query))
         listener = Connection(lambda connection: self._handle(connection, query), self._connections)

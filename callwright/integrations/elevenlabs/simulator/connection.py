@@ -18,6 +18,10 @@ class Handler(Protocol):
         """A whole message of the client; none comes after the platform has begun to close."""
         ...
 
+    def unheard(self, payload: bytes) -> None:
+        """A whole message that came after the platform has begun to close."""
+        ...
+
     def client_closed(self, code: int, reason: str) -> None:
         """The client sent a close frame before the platform did."""
         ...
@@ -52,10 +56,10 @@ class Connection(picows.WSListener):
         kind, handler = frame.msg_type, self._handler
         if kind is picows.WSMsgType.CLOSE:
             self._on_close(transport, frame)
-        elif self.closing or handler is None:
+        elif handler is None:
             return
         elif kind is picows.WSMsgType.BINARY:
-            handler.received(frame.get_payload_as_bytes(), is_text=False)
+            self._whole(handler, frame.get_payload_as_bytes(), is_text=False)
         elif kind in {_TEXT, picows.WSMsgType.CONTINUATION}:
             self._parts += frame.get_payload_as_memoryview()
             if len(self._parts) > _LARGEST_MESSAGE:
@@ -63,7 +67,7 @@ class Connection(picows.WSListener):
             elif frame.fin:
                 payload = bytes(self._parts)
                 self._parts.clear()
-                handler.received(payload, is_text=True)
+                self._whole(handler, payload, is_text=True)
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         """Called by picows when the connection is gone."""
@@ -91,6 +95,12 @@ class Connection(picows.WSListener):
         if self._transport is not None:
             self.closing = True
             self._transport.underlying_transport.abort()
+
+    def _whole(self, handler: Handler, payload: bytes, *, is_text: bool) -> None:
+        if self.closing:
+            handler.unheard(payload)
+        else:
+            handler.received(payload, is_text=is_text)
 
     def _on_close(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         if not self.closing and self._handler is not None:

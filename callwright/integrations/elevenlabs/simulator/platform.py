@@ -5,16 +5,19 @@ import json
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 from callwright.integrations.elevenlabs.simulator import records
 from callwright.integrations.elevenlabs.simulator.state import Agent, Conversation, Json, Store
 from callwright.integrations.elevenlabs.simulator.timer import SharedTimer
 from callwright.simulation.faults import FaultKind, Faults
-from callwright.simulation.traffic import Exchange, Traffic
+from callwright.simulation.traffic import Exchange, Traffic, parameters
 from callwright.simulation.webhooks import Webhook as Delivery
 from callwright.simulation.webhooks import WebhookSender
 
 _RETRY_AFTER_S: Final = (1.0, 5.0, 15.0)
+_LONGEST_KEPT: Final = 2000
+_SECRET_HEADERS: Final = frozenset({"authorization", "xi-api-key", "sec-websocket-protocol"})
 
 
 class Running(Protocol):
@@ -78,10 +81,27 @@ class Platform:
         self._handles.add(handle)
 
     def record(self, direction: str, payload: bytes, conversation_id: str) -> None:
-        """Keep a websocket message for assertions; audio is named `audio` or `user_audio_chunk`."""
-        body = json.loads(payload)
-        name = body.get("type") or next(iter(body), "")
-        self.traffic.record(Exchange(direction, "ws", name, body, time.time(), conversation_id))
+        """Keep a websocket message for assertions; audio is named `audio` or `user_audio_chunk`.
+
+        What is no JSON object is kept as text, cut short, under the name `malformed`.
+        """
+        try:
+            body = json.loads(payload)
+        except ValueError:
+            body = payload[:_LONGEST_KEPT].decode(errors="replace")
+        name = body.get("type") or next(iter(body), "") if isinstance(body, dict) else "malformed"
+        self.traffic.record(Exchange(direction, "ws", str(name), body, time.time(), conversation_id))
+
+    def upgrade(self, url: str, headers: dict[str, str], status: int) -> None:
+        """Keep a request that opens a websocket; its credentials are left out."""
+        parts = urlsplit(url)
+        query = parameters(parts.query)
+        if "conversation_signature" in query:
+            query["conversation_signature"] = "***"
+        shown = {name: "***" if name in _SECRET_HEADERS else value for name, value in headers.items()}
+        name = f"GET {parts.path}"
+        row = Exchange("in", "upgrade", name, None, time.time(), parts.path, query, shown, status)
+        self.traffic.record(row)
 
     def ended(self, conversation: Conversation, *, stuck_s: float | None) -> None:
         """Charge for a conversation, then analyse it; one that failed keeps no analysis.

@@ -37,9 +37,14 @@ class RefusedSession:
             _failed(conversation, refusal, "call_initialization_error")
             platform.ended(conversation, stuck_s=None)
         connection.close(refusal.code, refusal.reason)
+        self._platform = platform
 
     def received(self, payload: bytes, *, is_text: bool) -> None:
         """Nothing is listened to."""
+
+    def unheard(self, payload: bytes) -> None:
+        """On record all the same."""
+        self._platform.record("in", payload, "")
 
     def client_closed(self, code: int, reason: str) -> None:
         """Nobody minds."""
@@ -77,18 +82,24 @@ class Session:
 
     def received(self, payload: bytes, *, is_text: bool) -> None:
         """A message of the client: audio, or one of the typed messages; anything else ends the conversation."""
+        if is_text and payload.startswith(_AUDIO_START):
+            self._received_audio(payload)
+            return
+        self._out.record("in", payload)
         if not is_text:
             self._reject("Binary messages are not supported")
             return
         try:
-            if payload.startswith(_AUDIO_START):
-                self._hear(shapes.decode_audio(payload).user_audio_chunk)
-            else:
-                message = shapes.decode_message.decode(payload)
-                self._out.record("in", payload)
-                self._understand(message)
-        except msgspec.MsgspecError as error:
+            message = shapes.decode_message.decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             self._reject(f"Invalid message: {error}")
+        else:
+            self._understand(message)
+
+    def unheard(self, payload: bytes) -> None:
+        """What comes too late is on record all the same, audio excepted."""
+        if not payload.startswith(_AUDIO_START):
+            self._out.record("in", payload)
 
     def client_closed(self, code: int, reason: str) -> None:
         """The client hangs up."""
@@ -194,6 +205,15 @@ class Session:
             at(config, "tts", "agent_output_audio_format"),
         )
         return (name, name) if name else (heard, spoken)
+
+    def _received_audio(self, payload: bytes) -> None:
+        try:
+            audio = shapes.decode_audio(payload).user_audio_chunk
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self._out.record("in", payload)
+            self._reject(f"Invalid message: {error}")
+        else:
+            self._hear(audio)
 
     def _hear(self, payload: bytes) -> None:
         self._last_input = self._now

@@ -199,7 +199,7 @@ class Exchange:
         message = sockets.hello(config, child.custom_data, fault)
 
         def leg_with(on_closed: Callable[[str], None]) -> MediaLeg:
-            return MediaLeg(message, self.rules, self._faults, on_closed, self._traffic.violation)
+            return MediaLeg(message, self.rules, self._faults, on_closed, self._traffic)
 
         leg = leg_with(lambda ending: self._socket_closed(child, ending))
         try:

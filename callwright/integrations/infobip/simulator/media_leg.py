@@ -14,6 +14,7 @@ from callwright.audio.convert import Converter, converter
 from callwright.domain.audio import AudioFormat, Encoding
 from callwright.integrations.infobip.simulator import socket_faults
 from callwright.simulation.faults import Fault, FaultKind, Faults
+from callwright.simulation.traffic import Exchange, Traffic
 
 _MOST_BUFFERED = 10
 _PREFILL = 5
@@ -56,7 +57,8 @@ class MediaCounts:
 class MediaLeg(WSListener):
     """One websocket, at `wire_hz` on the wire and `line_hz` towards the telephone.
 
-    `on_closed` is called once, with whether our side closed it, and a close code; `violation` for broken rules.
+    `on_closed` is called once, with whether our side closed it, and a close code; texts of both sides and broken
+    rules are on record in `traffic`.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class MediaLeg(WSListener):
         rules: MediaRules,
         faults: Faults,
         on_closed: Callable[[str], None],
-        violation: Callable[[str], None],
+        traffic: Traffic,
     ) -> None:
         self.counts = MediaCounts()
         self.hello = hello
@@ -79,7 +81,8 @@ class MediaLeg(WSListener):
         self._rules = rules
         self._faults = faults
         self._on_closed: Callable[[str], None] | None = on_closed
-        self._violation = violation
+        self._traffic = traffic
+        self._violation = traffic.violation
         self._transport: WSTransport | None = None
         self._to_wire: Converter | None = None
         self._from_wire: Converter | None = None
@@ -164,6 +167,7 @@ class MediaLeg(WSListener):
         """Send a text frame."""
         if self._transport is not None and not self._transport.is_disconnected:
             self._transport.send(WSMsgType.TEXT, text.encode())
+            self._record("out", text.encode())
 
     def send_binary(self, payload: bytes) -> None:
         """Send a binary frame of any size, for faults."""
@@ -218,10 +222,22 @@ class MediaLeg(WSListener):
             self._buffer.popleft()
             self.counts.overflows += 1
 
-    def _text(self, payload: bytes) -> None:
+    def _record(self, direction: str, payload: bytes) -> Any:
+        """Keep a text frame; what it says, or the text itself, cut short, where it is no JSON."""
         try:
-            message = json.loads(payload[:_LARGEST_TEXT])
+            body = json.loads(payload[:_LARGEST_TEXT])
         except ValueError:
+            body = payload[:_LARGEST_TEXT].decode(errors="replace")
+        named = (body.get("event") or body.get("action")) if isinstance(body, dict) else None
+        shown = {**body, "ws_token": "***"} if isinstance(body, dict) and "ws_token" in body else body
+        forged = direction == "out" and not named
+        row = Exchange(direction, "ws", str(named or "malformed"), shown, time.time(), forged=forged)
+        self._traffic.record(row)
+        return body
+
+    def _text(self, payload: bytes) -> None:
+        message = self._record("in", payload)
+        if isinstance(message, str):
             self._violation("a text frame that is not JSON")
             return
         if message != {"action": "clear"}:
