@@ -1,6 +1,5 @@
 """Everything that a client sends to the simulated platform's websockets is on record, refused or not."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import picows
@@ -9,8 +8,6 @@ import pytest
 from callwright.integrations.elevenlabs.conftest import GOOD, Customer
 from callwright.integrations.elevenlabs.simulator import ElevenLabsSimulator
 from callwright.simulation.faults import Fault, FaultKind
-
-Eventually = Callable[..., Awaitable[None]]
 
 
 def sent(simulator: ElevenLabsSimulator) -> list[Any]:
@@ -38,13 +35,14 @@ async def test_refused_messages(
 
 
 async def test_messages_to_somebody_who_has_closed_already(
-    customer: Customer, simulator: ElevenLabsSimulator, eventually: Eventually
+    customer: Customer, simulator: ElevenLabsSimulator
 ) -> None:
-    simulator.faults.add(Fault("socket", FaultKind.CUSTOM, detail="refuse_3000_unknown"))
+    simulator.faults.add(Fault("variable first_name=", FaultKind.CUSTOM, detail="refuse_3000_unknown"))
     client = await customer.connect(await customer.url())
     client.send(GOOD)
-    await client.closed()
-    await eventually(lambda: sent(simulator) == [GOOD])
+    client.send({"type": "user_activity"})
+    assert (await client.closed())[0] == 3000
+    assert sent(simulator) == [GOOD, {"type": "user_activity"}]
 
 
 async def test_requests_that_open_a_websocket(customer: Customer, simulator: ElevenLabsSimulator) -> None:
