@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,13 @@ async def test_check_tells_what_to_do_about_what_does_not_work(town: Town) -> No
     assert all("->" in line for line in failed)
 
 
+async def test_check_names_the_command_that_mends_it(town: Town) -> None:
+    result = await town.terminal.run("check", OUR_BASE_URL="http://127.0.0.1:9")
+    lines = [line for line in result.out.splitlines() if "callwright setup" in line]
+    assert lines, result.out
+    assert all(re.search(r"-> Run `callwright setup \w+ --apply`\.$", line) for line in lines), lines
+
+
 async def test_check_without_any_vendor_says_what_is_missing(terminal: Terminal) -> None:
     result = await terminal.run("check")
     assert result.code == 0
@@ -65,7 +73,7 @@ async def test_setup_shows_drift_without_changing_it(town: Town) -> None:
         result = await town.terminal.run("setup", "infobip", **changed)
         assert result.code == 0
         assert "(to do)" in result.out
-        assert "--apply" in result.out
+        assert "Make the changes with `callwright setup infobip --apply`." in result.out
     assert (await town.terminal.run("setup", "nobody")).code == 1
     missing = await town.terminal.run("setup", OUR_BASE_URL="")
     assert missing.code == 2

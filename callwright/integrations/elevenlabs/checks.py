@@ -17,7 +17,7 @@ from callwright.integrations.elevenlabs.workspace import (
 from callwright.ports.operations import CheckResult, Health
 from callwright.registry import IntegrationContext
 
-_SETUP: Final = "Run `callwright setup elevenlabs`."
+_SETUP: Final = "Run `callwright setup elevenlabs --apply`."
 _MISSING_PERMISSION: Final = "missing_permissions"
 
 

@@ -126,9 +126,7 @@ class ElevenLabsSession:
         heard, spoken = event.user_input_audio_format, event.agent_output_audio_format
         strange = [name for name in (heard, spoken) if name not in AUDIO_FORMATS]
         if strange:
-            detail = (
-                f"the agent uses {strange[0]}, which cannot be carried; run `callwright setup elevenlabs`"
-            )
+            detail = f"the agent uses {strange[0]}, which cannot be carried; run `callwright setup elevenlabs --apply`"
             return self._fail(AgentFailed(AgentFault.BAD_INPUT, detail))
         self._ready = True
         return AgentReady(event.conversation_id, AudioFormat.parse(heard), AudioFormat.parse(spoken))

@@ -45,7 +45,7 @@ def verify(signature: str, body: bytes, secrets: Sequence[str], now: datetime) -
     """Check a signature against every secret in use; raises WebhookRejected."""
     if not secrets:
         raise WebhookRejected(
-            "no_secret", "run `callwright setup elevenlabs` or set ELEVENLABS_WEBHOOK_SECRET"
+            "no_secret", "run `callwright setup elevenlabs --apply` or set ELEVENLABS_WEBHOOK_SECRET"
         )
     if not signature:
         raise WebhookRejected("unsigned")

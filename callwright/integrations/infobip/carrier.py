@@ -116,7 +116,9 @@ class InfobipCarrier:
         """Create a dialog of the person with our websocket; returns `dialog_id` and `media_call_id`."""
         config = await self._media.load(order.slot)
         if config is None:
-            raise VendorRefused(VENDOR, f"slot {order.slot} is not set up: run `callwright setup infobip`")
+            raise VendorRefused(
+                VENDOR, f"slot {order.slot} is not set up: run `callwright setup infobip --apply`"
+            )
         if order.rejoin:
             await self.detach_media(call)
         body = requests.media_dialog_request(call, order, self._settings, config.id)

@@ -16,7 +16,7 @@ from callwright.integrations.infobip.setup import (
 )
 from callwright.ports.operations import CheckResult, Health
 
-_RUN_SETUP = "Run `callwright setup infobip`."
+_RUN_SETUP = "Run `callwright setup infobip --apply`."
 
 
 async def check(client: InfobipClient, settings: InfobipSettings, public_url: str) -> list[CheckResult]:
