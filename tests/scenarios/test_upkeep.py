@@ -14,7 +14,7 @@ from callwright.calls.finishing import MOST_FAULTS
 from callwright.calls.ledger import TimerKind
 from callwright.domain.errors import Conflict
 from callwright.domain.outcome import EndReason
-from callwright.domain.states import CallState
+from callwright.domain.states import CallState, Signal
 from callwright.simulation.faults import Fault, FaultKind
 from tests.scenarios.stage import ANSWERS, Stage, StageOptions
 
@@ -199,3 +199,20 @@ async def test_a_conversation_is_deleted_although_the_platform_is_busy(tmp_path:
         await stage.until(call_id, within_s=60)
         assert not stage.engine.conversations, await stage.story(call_id)
         assert "conversation.deleted" in await stage.kinds(call_id)
+
+
+async def test_a_leg_of_a_call_that_is_over_here_is_ended_with_an_apology(tmp_path: Path) -> None:
+    """Given up here, answered all the same: the person hears why nobody speaks, and the line is free again."""
+    async with Stage(tmp_path, {ADA: {"manner": "silent", "answer_after_ms": 2500}}) as stage:
+        call_id = await stage.call(ADA)
+        await stage.until(call_id, CallState.RINGING)
+        hang_up = Fault("POST /calls/1/calls/*/hangup", FaultKind.STATUS, status=503, body={})
+        stage.carrier.faults.add(hang_up)
+        async with stage.app.ledger.open(call_id, "test") as entry:
+            await entry.move(Signal.END, end_reason=EndReason.CARRIER_ERROR)
+        await stage.until_event(call_id, "late_leg", over=True, within_s=60)
+        assert stage.people_on_the_line() == []
+        assert stage.said_by_carrier(), await stage.story(call_id)
+        assert hang_up.hits == 1
+        attempt = await stage.until(call_id)
+        assert attempt.end_reason is EndReason.CARRIER_ERROR
