@@ -79,6 +79,9 @@ def _report(title: str, result: Result) -> None:
             print(f"  {label}: line {finding.line}, {finding.name}: {told}")
         if len(findings) > _EXAMPLES:
             print(f"  ... and {len(findings) - _EXAMPLES} more")
+    if result.undescribed:
+        kinds = ", ".join(name for name, _ in result.undescribed.most_common(_EXAMPLES))
+        print(f"  not described, so not checked: {result.undescribed.total()} answers, such as {kinds}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tools.traffic.documents import Documents, Erratum, schema_uri
+from tools.traffic.problems import Checker
 from tools.validate_traffic import main
 
 CALL = {"endpoint": {"type": "PHONE", "phoneNumber": "447700900123"}, "maxDuration": 60}
@@ -251,6 +253,35 @@ def test_answers_that_a_fault_made_are_left_out(specs: Path, capsys: pytest.Capt
     forged = request("POST /calls", body=CALL, status=201, answer={}, forged=True)
     assert main([*record(specs, "infobip", forged), "--simulators"]) == 0
     assert "infobip, its simulator: 0 messages" in capsys.readouterr().out
+
+
+def test_answers_that_the_specification_says_nothing_about_are_told(
+    specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = (
+        request("POST /calls", body=CALL, status=418, answer={"short": "stout"}),
+        request("POST /calls", body=CALL, status=204),
+    )
+    assert main([*record(specs, "infobip", *rows), "--simulators"]) == 0
+    told = capsys.readouterr().out
+    assert "infobip, its simulator: 0 messages" in told
+    assert "not described, so not checked: 1 answers, such as 418 to POST /calls" in told
+
+
+def test_a_specification_is_mended_where_it_is_known_to_be_wrong() -> None:
+    thing = {
+        "type": "object",
+        "required": ["a", "b"],
+        "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+    }
+    document = {"openapi": "3.1.0", "paths": {}, "components": {"schemas": {"Thing": thing}}}
+    erratum = Erratum("*.json", "Thing", {}, "so it is", absent=frozenset({"b"}), nullable=("a",))
+    documents = Documents({"thing.json": document}, (erratum,))
+    schema = documents.site_of(schema_uri("thing.json", "Thing"))
+    checker = Checker(documents)
+    assert checker.problems(schema, {"a": None}, "thing") == []
+    assert checker.problems(schema, {"b": "x"}, "thing") == ["thing: 'a' is a required property"]
+    assert checker.problems(schema, {"a": "x", "b": None}, "thing")
 
 
 def test_simulators_are_judged_on_demand(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:

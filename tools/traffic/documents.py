@@ -25,13 +25,16 @@ _POINTER = "#/components/schemas/"
 class Erratum:
     """A place where a specification contradicts the vendor's own pages; `change` is merged into the schema.
 
-    `file` is the file's name, or a pattern of it.
+    `file` is the file's name, or a pattern of it. Members in `absent` are not mandatory, those in `nullable` may be
+    null.
     """
 
     file: str
     schema: str
     change: Mapping[str, Any]
     reason: str
+    absent: frozenset[str] = frozenset()
+    nullable: tuple[str, ...] = ()
 
 
 class Documents:
@@ -46,7 +49,7 @@ class Documents:
             nullable_types(raw[name])
         for erratum in errata:
             (file,) = (name for name in raw if fnmatch(name, erratum.file))
-            _merge(raw[file]["components"]["schemas"][erratum.schema], erratum.change)
+            _mend(raw[file]["components"]["schemas"][erratum.schema], erratum)
         rewriter = Rewriter({uri(name): document for name, document in raw.items()})
         self.by_name: dict[str, Any] = {name: rewriter.document(uri(name)) for name in raw}
         self.site = rewriter.site
@@ -100,6 +103,14 @@ def load(path: Path) -> Any:
     """A JSON or YAML document."""
     text = path.read_text(encoding="utf-8")
     return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+
+
+def _mend(schema: dict[str, Any], erratum: Erratum) -> None:
+    _merge(schema, erratum.change)
+    if erratum.absent:
+        schema["required"] = [name for name in schema["required"] if name not in erratum.absent]
+    for name in erratum.nullable:
+        schema["properties"][name] = {"anyOf": [schema["properties"][name], {"type": "null"}]}
 
 
 def _merge(into: dict[str, Any], change: Mapping[str, Any]) -> None:

@@ -15,6 +15,8 @@ from tools.traffic.vendors import Vendor
 
 Row = Mapping[str, Any]
 _ADMINISTRATION = "/__"
+_SUCCESS = 2
+_NO_CONTENT = 204
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Result:
     names: "Counter[str]" = field(default_factory=Counter)
     violations: list[Finding] = field(default_factory=list)
     unknown: list[Finding] = field(default_factory=list)
+    undescribed: "Counter[str]" = field(default_factory=Counter)
+    """Answers that the specification says nothing about, by status and operation; they are not looked at."""
 
     @property
     def checked(self) -> int:
@@ -107,9 +111,14 @@ class Validator:
                 continue
             if row["kind"] == "http" and row["direction"] == "in" and row["status"] is not None:
                 operation = self._operation(row)
-                if operation is not None and (schema := _answer(operation, row["status"])) is not None:
-                    name = f"{row['status']} to {operation.name}"
+                if operation is None or row["path"].startswith(_ADMINISTRATION):
+                    continue
+                name = f"{row['status']} to {operation.name}"
+                schema = _answer(operation, row["status"])
+                if schema is not None:
                     result.add(line, name, self._checker.problems(schema, row["answer"], "answer"))
+                elif row["answer"] is not None:
+                    result.undescribed[name] += 1
             elif row["kind"] == "ws" and row["direction"] == "out":
                 result.add(line, f"message {row['name']}", _judge(self._received, row["body"]))
             elif row["kind"] == "webhook" and self._webhook is not None:
@@ -146,5 +155,10 @@ def _judge(messages: Messages | None, body: Any) -> list[str] | None:
 
 
 def _answer(operation: Operation, status: int) -> Any:
-    """The schema of an answer; None for a status that the document says nothing about."""
-    return operation.answers.get(str(status)) or operation.answers.get(f"{status // 100}XX")
+    """The schema of an answer; None for a status that the document says nothing about.
+
+    A success that is not listed, unless it has no body, is held to what the document says of 200.
+    """
+    listed = operation.answers.get(str(status)) or operation.answers.get(f"{status // 100}XX")
+    other = listed is None and status // 100 == _SUCCESS and status != _NO_CONTENT
+    return operation.answers.get("200") if other else listed

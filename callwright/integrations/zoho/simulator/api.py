@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from callwright.integrations.zoho.simulator import coql, reading, replies, writing
+from callwright.integrations.zoho.simulator import coql, metadata, reading, replies, writing
 from callwright.integrations.zoho.simulator.accounts import covers
 from callwright.integrations.zoho.simulator.modules import Module
 from callwright.integrations.zoho.simulator.replies import Refusal
@@ -117,7 +117,7 @@ class Api:
             return self._settings(method, parts[1:], query)
         if parts == ["org"]:
             self._demand("ZohoCRM.org.READ", "ZohoCRM.org.ALL")
-            return 200, {"org": [{"id": "5725767000000000001", "company_name": "Simulated Organisation"}]}
+            return 200, {"org": [metadata.organisation_entry()]}
         if parts == ["coql"]:
             return self._coql(method, body)
         module = self._module(parts[0])
@@ -158,15 +158,17 @@ class Api:
         if parts[:1] == ["modules"]:
             self._demand("ZohoCRM.settings.modules.READ", "ZohoCRM.settings.ALL")
             chosen = [self._module(parts[1])] if len(parts) > 1 else list(modules.values())
-            return 200, {"modules": [module.metadata() for module in chosen]}
+            return 200, {"modules": [metadata.module_entry(module) for module in chosen]}
         if parts == ["fields"]:
             self._demand(
                 "ZohoCRM.settings.fields.READ", "ZohoCRM.settings.fields.ALL", "ZohoCRM.settings.ALL"
             )
             if "module" not in query:
                 raise replies.missing("module")
-            fields = self._module(query["module"]).fields
-            return 200, {"fields": [field.metadata() for field in fields.values()]}
+            module = modules.get(query["module"])
+            if module is None:
+                raise replies.invalid_module(api_name="module")
+            return 200, {"fields": [metadata.field_entry(field) for field in module.fields.values()]}
         raise replies.invalid_url()
 
     def _coql(self, method: str, body: dict[str, Any]) -> Answer:
@@ -192,7 +194,7 @@ class Api:
     def _module(self, name: str) -> Module:
         module = self._state.tables.organisation.modules.get(name)
         if module is None:
-            raise replies.invalid_module()
+            raise replies.invalid_module(resource_path_index=0)
         return module
 
     def _demand_module(self, method: str, module: Module) -> None:

@@ -61,47 +61,6 @@ class Field:
         """The JSON type that Zoho expects."""
         return _JSON_TYPES.get(self.type, "string")
 
-    def metadata(self) -> dict[str, Any]:
-        """The entry of GET /settings/fields, trimmed to what clients use."""
-        writable = self.access == "rw"
-        label = self.name.replace("_", " ")
-        return {
-            "api_name": self.name,
-            "field_label": label,
-            "display_label": label,
-            "id": self.id,
-            "data_type": self.type,
-            "json_type": self.json_type,
-            "length": self.length,
-            "decimal_place": self.decimals,
-            "read_only": self.access == "r",
-            "field_read_only": self.access == "r",
-            "system_mandatory": self.mandatory,
-            "custom_field": self.custom,
-            "visible": True,
-            "type": "used",
-            "unique": {"case_sensitive": False} if self.unique else {},
-            "lookup": {"module": {"api_name": self.module}} if self.module else {},
-            "operation_type": {
-                "web_update": writable,
-                "api_create": self.access in {"rw", "c"},
-                "web_create": writable,
-                "api_update": writable,
-            },
-            "pick_list_values": [self._option(number, text) for number, text in enumerate(self.options, 1)],
-        }
-
-    def _option(self, number: int, text: str) -> dict[str, Any]:
-        return {
-            "display_value": text,
-            "actual_value": text,
-            "reference_value": text,
-            "sequence_number": number,
-            "colour_code": None,
-            "id": f"{self.id}{number:03d}",
-            "type": "used",
-        }
-
 
 @dataclass(slots=True)
 class Module:
@@ -112,24 +71,6 @@ class Module:
     id: str
     id_prefix: str
     fields: dict[str, Field]
-
-    def metadata(self) -> dict[str, Any]:
-        """The entry of GET /settings/modules, trimmed."""
-        return {
-            "api_name": self.name,
-            "module_name": self.name,
-            "singular_label": self.singular,
-            "plural_label": self.name,
-            "id": self.id,
-            "api_supported": True,
-            "creatable": True,
-            "editable": True,
-            "viewable": True,
-            "deletable": True,
-            "generated_type": "default",
-            "visibility": 1,
-            "status": "visible",
-        }
 
 
 @dataclass(slots=True)

@@ -114,8 +114,12 @@ def _page(rows: list[dict[str, Any]], names: list[str] | None, query: Mapping[st
         "per_page": per_page,
         "count": len(found),
         "page": start // per_page + 1,
+        "sort_by": query.get("sort_by", "id"),
+        "sort_order": query.get("sort_order", "desc"),
         "more_records": more,
         "next_page_token": _token(start + per_page, bound) if more else None,
+        "previous_page_token": None,
+        "page_token_expiry": None,
     }
     picked = [row if names is None else {name: row.get(name) for name in ("id", *names)} for row in found]
     return 200, {"data": picked, "info": info}

@@ -26,11 +26,9 @@ def error(code: str, message: str, **details: Any) -> dict[str, Any]:
     return {"code": code, "details": details, "message": message, "status": "error"}
 
 
-def invalid_module() -> Refusal:
-    """The answer to a module that does not exist."""
-    return Refusal(
-        400, "INVALID_MODULE", "the module name given seems to be invalid", {"resource_path_index": 0}
-    )
+def invalid_module(**details: Any) -> Refusal:
+    """The answer to a module that does not exist; `details` tell where it was named."""
+    return Refusal(400, "INVALID_MODULE", "the module name given seems to be invalid", details)
 
 
 def missing(parameter: str) -> Refusal:
