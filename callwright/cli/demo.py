@@ -72,7 +72,7 @@ class _Demo:
         self._key = ""
 
     async def run(self, *, serve: bool) -> int:
-        """The exit code: 0 only if everything that should have been written was."""
+        """The exit code: 0 only if everything that was said arrived, and is written as it should be."""
         started = time.monotonic()
         await self._demo_world.start()
         server: asyncio.subprocess.Process | None = None
@@ -130,6 +130,7 @@ class _Demo:
             "-m",
             "callwright",
             "serve",
+            cwd=self._data_dir,  # a .env file in the user's folder is not for this world
             env=child_environment(environment),
             stdout=asyncio.subprocess.DEVNULL,
         )
@@ -161,16 +162,19 @@ class _Demo:
             return [(await client.get(f"/api/v1/calls/{call_id}")).json() for call_id in view.call_ids]
 
     def _report(self, calls: list[dict[str, Any]], elapsed_s: float) -> int:
-        """Print the table; returns how many calls are not as they should be."""
+        """Print the table; returns how many things are not as they should be."""
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for column in ("who", "outcome", "answers", "CRM"):
             table.add_column(column, overflow="fold")
         for column in ("talk\ns", "first\nword ms"):
             table.add_column(column, justify="right")
-        failures = 0
+        unwritten, misheard = 0, []
         for call in calls:
             good = call["state"] == _SETTLED and call["crm_state"] == "written"
-            failures += not good
+            unwritten += not good
+            who = call["variables"].get("first_name", call["id"])
+            expected = self._demo_world.expected[call["crm"]["record_id"]]
+            misheard += [f"{who}: {text}" for text in expected.differences(call)]
             table.add_row(
                 call["variables"].get("first_name", "-"),
                 call["end_reason"] or call["state"],
@@ -181,13 +185,19 @@ class _Demo:
             )
         self._console.print(table)
         self._console.print(
-            f"{len(calls) - failures} of {len(calls)} outcomes are in the CRM; {elapsed_s:.0f} s in all."
+            f"{len(calls) - unwritten} of {len(calls)} outcomes are in the CRM; {elapsed_s:.0f} s in all."
         )
         self._console.print(f"Recordings and database: {self._data_dir}", soft_wrap=True)
         violations = [text for sim in self._demo_world.simulators.values() for text in sim.traffic.violations]
         for text in violations:
-            self._console.print(f"[red]Broken vendor rule:[/] {text}")
-        return failures + len(violations)
+            self._console.print(f"[red]Broken vendor rule:[/] {escape(text)}")
+        for text in misheard:
+            self._console.print(f"[red]Not as it was said:[/] {escape(text)}")
+        if misheard:
+            self._console.print(
+                "On a very busy machine audio comes late, and people misunderstand each other."
+            )
+        return unwritten + len(violations) + len(misheard)
 
     async def _keep_running(self, server: asyncio.subprocess.Process) -> None:
         base = f"http://127.0.0.1:{self._port}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ from callwright.simulation.vendor import VendorSimulator
 from callwright.simulation.world import World, WorldOptions, load_world
 
 _WORLDS = "callwright.simulation.worlds"
+_INTEGRATIONS = "callwright.integrations"
 _OPENING = time(11, 0)
 _SATURDAY = 5
 
@@ -32,8 +34,28 @@ class Cast:
     crm: IntegrationSpec
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What has to come of the call to one person, if everybody understands each other."""
+
+    outcome: str
+    answers: Mapping[str, Any]
+
+    def differences(self, call: Mapping[str, Any]) -> list[str]:
+        """Where a call, as the API shows it, ended otherwise. No to a wish that nobody had is as good as silence."""
+        found: dict[str, tuple[Any, Any]] = {}
+        if call["end_reason"] != self.outcome:
+            found["outcome"] = (call["end_reason"] or call["state"], self.outcome)
+        told = call["collected"]
+        for name in sorted({*told, *self.answers}):
+            got, wanted = told.get(name), self.answers.get(name)
+            if got != wanted and not (got is False and wanted is None):
+                found[name] = (got, wanted)
+        return [f"{name}: {got!r}, expected {wanted!r}" for name, (got, wanted) in found.items()]
+
+
 def choose_cast(names: tuple[str, ...] = ()) -> Cast:
-    """The named integration of each role, or the first one found."""
+    """The named integration of each role, or one that can play in a demo."""
     chosen = {role: _pick(role, names) for role in Role}
     return Cast(chosen[Role.CARRIER], chosen[Role.VOICE_AGENTS], chosen[Role.CRM])
 
@@ -57,7 +79,12 @@ class DemoWorld:
         self.shift_s = shift_to_working_day(self.zone)
         options = WorldOptions(traffic_folder=traffic_folder)
         clock = ShiftedClock(timedelta(seconds=self.shift_s))
-        self.world: World = load_world(_read("demo.yaml"), clock=clock, options=options)
+        text = _read("demo.yaml")
+        self.world: World = load_world(text, clock=clock, options=options)
+        self.expected: Mapping[str, Expected] = {
+            record_id: Expected(item["outcome"], item.get("answers", {}))
+            for record_id, item in yaml.safe_load(text)["expect"].items()
+        }
         specs = (cast.carrier, cast.engine, cast.crm)
         self.simulators: dict[str, VendorSimulator] = {
             spec.name: spec.build_simulator(self.world) for spec in specs
@@ -103,8 +130,7 @@ class DemoWorld:
 
 def fixture(integration: str) -> Mapping[str, Any]:
     """What an integration says about its demo set-up, in fixtures/demo.yaml."""
-    file = resources.files(f"callwright.integrations.{integration}") / "fixtures" / "demo.yaml"
-    content: Mapping[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    content: Mapping[str, Any] = yaml.safe_load(_demo_file(integration).read_text("utf-8"))
     return content
 
 
@@ -132,8 +158,14 @@ async def until_listening(port: int, process: asyncio.subprocess.Process, limit_
 
 
 def _pick(role: Role, names: tuple[str, ...]) -> IntegrationSpec:
+    """The named one; else one that says it can play in a demo; else the first."""
     specs = with_role(role)
-    return next((spec for spec in specs if spec.name in names), specs[0])
+    named = (spec for spec in specs if spec.name in names)
+    return next(named, None) or next((spec for spec in specs if _demo_file(spec.name).is_file()), specs[0])
+
+
+def _demo_file(integration: str) -> Traversable:
+    return resources.files(_INTEGRATIONS) / integration / "fixtures" / "demo.yaml"
 
 
 def _read(name: str) -> str:
