@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from callwright.integrations.infobip import drift
 from callwright.integrations.infobip.client import VENDOR, InfobipClient
 from callwright.integrations.infobip.settings import InfobipSettings, WebhookAuth
 from callwright.ports.operations import SetupAction, SetupPlan, SetupStep
@@ -138,7 +139,7 @@ class Setup:
             "url": prefix + path,
             "sampleRate": str(self._settings.sample_rate),
         }
-        differences = _differences(found, wanted) if found else []
+        differences = drift.differences(found, wanted) if found else []
         title = f"media-stream configuration {name}"
         config_id = str(found["id"]) if found else ""
         if plan.apply and found is None:
@@ -182,11 +183,11 @@ class Setup:
         path = f"{PROFILES}/{self._names.profile}"
         found = await self._client.get_or_none(path)
         wanted = _profile_body(self._settings, self._names, plan.public_url)
-        differences = _differences(found, wanted) if found else []
-        differences = [item for item in differences if item != "headers"]
+        plain = {key: value for key, value in wanted.items() if key != "headers"}
+        differences = drift.differences(found, plain) if found else []
         if found and self._settings.webhook_auth is WebhookAuth.HEADER:
             differences += await self._secret_differences(found.get("headers"), wanted["headers"], "headers")
-            differences += ["security"] if found.get("security") else []
+            differences += [drift.not_wanted("security")] if found.get("security") else []
         if plan.apply and found is None:
             await self._client.send_once("POST", PROFILES, {"profileId": self._names.profile, **wanted})
         elif plan.apply and differences:
@@ -203,7 +204,7 @@ class Setup:
             "criteria": [{"callsConfigurationId": self._settings.calls_configuration_id}],
             "profile": {"profileId": self._names.profile},
         }
-        differences = _differences(found, wanted) if found else []
+        differences = drift.differences(found, wanted) if found else []
         if plan.apply and found is None:
             body = {"subscriptionId": self._names.subscription, **wanted}
             await self._client.send_once("POST", SUBSCRIPTIONS, body)
@@ -213,18 +214,19 @@ class Setup:
 
     async def _credential_differences(self, found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
         if found.get("type") != wanted["type"]:
-            return ["type"]
+            return drift.differences({"type": found.get("type")}, {"type": wanted["type"]})
         return await self._secret_differences(found.get("credentials"), wanted["credentials"], "credentials")
 
     async def _secret_differences(self, shown: Any, wanted: dict[str, str], name: str) -> list[str]:
         """Compare what may be shown masked: then by the fingerprint of what we set last."""
         if not isinstance(shown, dict) or shown.keys() != wanted.keys():
-            return [name]
+            return [drift.another_secret(name)]
         masked = [key for key, value in shown.items() if not str(value).strip("*•")]
-        if any(shown[key] != wanted[key] for key in wanted if key not in masked):
-            return [name]
+        wrong = [key for key in wanted if key not in masked and shown[key] != wanted[key]]
         last = await self._store.read(VENDOR, _FINGERPRINT) if masked else None
-        return [name] if masked and last != _fingerprint(self._settings) else []
+        if masked and last != _fingerprint(self._settings):
+            wrong += masked
+        return [drift.another_secret(f"{name}.{key}") for key in wrong]
 
 
 def notify_url(public_url: str) -> str:
@@ -258,27 +260,12 @@ def _profile_body(settings: InfobipSettings, names: Names, public_url: str) -> d
     return body
 
 
-def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """Keys whose value differs; lists are compared without order, objects by the keys that we set."""
-    return [key for key, value in wanted.items() if not _equal(found.get(key), value)]
-
-
-def _equal(found: Any, wanted: Any) -> bool:
-    if isinstance(wanted, dict):
-        return isinstance(found, dict) and all(_equal(found.get(key), value) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        if not isinstance(found, list) or len(found) != len(wanted):
-            return False
-        return all(any(_equal(item, value) for item in found) for value in wanted)
-    return bool(found == wanted)
-
-
 def _step(name: str, found: Any, differences: list[str], plan: SetupPlan) -> SetupStep:
     if found is None:
         return SetupStep(name, SetupAction.CREATE, applied=plan.apply)
     if not differences:
         return SetupStep(name, SetupAction.UNCHANGED)
-    return SetupStep(name, SetupAction.CHANGE, "differs in " + ", ".join(differences), applied=plan.apply)
+    return SetupStep(name, SetupAction.CHANGE, "; ".join(differences), applied=plan.apply)
 
 
 def _fingerprint(settings: InfobipSettings) -> str:

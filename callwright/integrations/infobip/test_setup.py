@@ -102,6 +102,7 @@ def drift_security_type(account: Any) -> None:
 
 def drift_events(account: Any) -> None:
     account.subscriptions["callwright-events"]["events"].remove("CALL_FAILED")
+    account.subscriptions["callwright-events"]["events"].append("DELIVERY")
 
 
 def drift_criteria(account: Any) -> None:
@@ -109,25 +110,34 @@ def drift_criteria(account: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil,where",
+    "spoil,told",
     [
-        (drift_media_url, "url"),
-        (drift_media_rate, "sampleRate"),
-        (drift_notify_url, "webhook"),
-        (drift_bucket, "maxBucketSize"),
-        (drift_password, "credentials"),
-        (drift_security_type, "type"),
-        (drift_events, "events"),
-        (drift_criteria, "criteria"),
+        (
+            drift_media_url,
+            "url is wss://old.example/*** at Infobip, and should be {media}/media/infobip/***",
+        ),
+        (drift_media_rate, "sampleRate is 8000 at Infobip, and should be 16000"),
+        (
+            drift_notify_url,
+            "webhook.notifyUrl is https://old.example/ at Infobip, and should be {public}/webhooks/infobip/events",
+        ),
+        (drift_bucket, "maxBucketSize is 100 at Infobip, and should be 1"),
+        (drift_password, "credentials.password is not the one in our settings"),
+        (drift_security_type, "type is HMAC at Infobip, and should be BASIC"),
+        (drift_events, "events lacks CALL_FAILED; events has DELIVERY in addition"),
+        (
+            drift_criteria,
+            'criteria is [] at Infobip, and should be [{{"callsConfigurationId": "callwright"}}]',
+        ),
     ],
 )
-async def test_drift_is_shown_then_mended(ready: Stage, spoil: Any, where: str) -> None:
+async def test_drift_is_shown_then_mended(ready: Stage, spoil: Any, told: str) -> None:
     account = ready.simulator.account
     whole = json.dumps([account.media_configs, account.profiles, account.security, account.subscriptions])
     spoil(account)
     shown = [step for step in await ready.carrier.setup(ready.plan(apply=False)) if step.detail]
     assert [(step.action, step.applied) for step in shown] == [(SetupAction.CHANGE, False)]
-    assert where in shown[0].detail
+    assert shown[0].detail == told.format(media=ready.media_url, public=ready.public_url)
     mended = [step for step in await ready.carrier.setup(ready.plan()) if step.detail]
     assert [(step.action, step.applied) for step in mended] == [(SetupAction.CHANGE, True)]
     after = json.dumps([account.media_configs, account.profiles, account.security, account.subscriptions])
