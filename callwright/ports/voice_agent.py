@@ -234,7 +234,10 @@ class VoiceAgents(Protocol):
         ...
 
     async def delete(self, conversation_id: str) -> None:
-        """Delete the remote conversation; no error if it is gone."""
+        """Delete the remote conversation; no error if it is gone.
+
+        VendorBusy: try again later. VendorRefused: it will not be deleted.
+        """
         ...
 
     def problems(self, agent: AgentDefinition) -> list[str]:

@@ -17,6 +17,8 @@ from callwright.toolkit.redaction import Redactor
 
 Json = dict[str, Any]
 
+_LONGEST_MOMENT = 11
+
 
 @dataclass(frozen=True, slots=True)
 class NewWebhook:
@@ -32,6 +34,7 @@ class ElevenLabsClient:
     def __init__(self, settings: ElevenLabsSettings, clock: Clock) -> None:
         key = settings.api_key.get_secret_value()
         own = settings.webhook_secret
+        self._clock = clock
         self._secrets = [key, *([own.get_secret_value()] if own else [])]
         self._http = VendorHttp(
             NAME,
@@ -123,8 +126,20 @@ class ElevenLabsClient:
             return None
         said = message or f"answered {response.status_code} to {response.request.method}"
         error = self._http.error(kind, response, said, code)
-        error.retry_after_s = _milliseconds(response) or error.retry_after_s
+        error.retry_after_s = self._pause(response, error.retry_after_s)
         return error
+
+    def _pause(self, response: httpx2.Response, told_s: float | None) -> float | None:
+        """Seconds by `retry-after-ms`, else as told by Retry-After, else until `x-ratelimit-reset` (Unix seconds)."""
+        raw = response.headers.get("retry-after-ms", "").strip()
+        if raw.isdigit():
+            return int(raw) / 1000
+        if told_s is not None:
+            return told_s
+        moment = response.headers.get("x-ratelimit-reset", "").strip()
+        if not moment.isdigit() or len(moment) > _LONGEST_MOMENT:
+            return None
+        return max(0.0, int(moment) - self._clock.now().timestamp())
 
 
 def _path(part: str) -> str:
@@ -140,8 +155,3 @@ def _json_or_none(response: httpx2.Response) -> Any:
         return response.json()
     except ValueError:
         return None
-
-
-def _milliseconds(response: httpx2.Response) -> float | None:
-    raw = response.headers.get("retry-after-ms", "").strip()
-    return int(raw) / 1000 if raw.isdigit() else None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -191,6 +192,53 @@ async def test_an_unknown_conversation_is_gone_and_deleting_it_is_no_error(
     assert (await agents.result("conv_none")).state is ResultState.GONE
     await agents.delete("conv_none")
     await agents.delete("conv/../agents")
+
+
+DELETION = "DELETE /v1/convai/conversations/*"
+
+
+@pytest.mark.parametrize(
+    "fault, pause_s",
+    [
+        (answer(DELETION, 429, "system_busy", times=3), 30.0),
+        (answer(DELETION, 429, "system_busy", headers={"Retry-After": "70"}), 70.0),
+        (answer(DELETION, 429, "system_busy", headers={"retry-after-ms": "70000"}), 70.0),
+        (answer(DELETION, 500, "", times=3), 30.0),
+        (answer(DELETION, 503, "system_busy", headers={"Retry-After": "12"}, times=3), 12.0),
+        (answer(DELETION, 409, "", headers={"Retry-After": "12"}), 12.0),
+        (answer(DELETION, 408, "", times=3), 30.0),
+        (Fault(DELETION, FaultKind.DROP_BEFORE, times=3), 30.0),
+        (Fault(DELETION, FaultKind.DROP_AFTER, times=3), 30.0),
+    ],
+    ids=lambda value: f"{value.kind}-{value.status}" if isinstance(value, Fault) else str(value),
+)
+async def test_a_deletion_that_may_succeed_later(
+    agents: ElevenLabsVoiceAgents, simulator: ElevenLabsSimulator, fault: Fault, pause_s: float
+) -> None:
+    simulator.faults.add(replace(fault))
+    with pytest.raises(VendorBusy) as busy:
+        await agents.delete("conv_1")
+    assert busy.value.retry_after_s == pause_s
+    await agents.delete("conv_1")
+
+
+async def test_the_pause_until_a_limit_is_reset(
+    agents: ElevenLabsVoiceAgents, simulator: ElevenLabsSimulator
+) -> None:
+    reset = str(int(datetime.now(UTC).timestamp()) + 60)
+    simulator.faults.add(answer(DELETION, 429, "", headers={"x-ratelimit-reset": reset}))
+    with pytest.raises(VendorBusy) as busy:
+        await agents.delete("conv_1")
+    assert busy.value.retry_after_s == pytest.approx(60, abs=3)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 422])
+async def test_a_deletion_that_is_refused(
+    agents: ElevenLabsVoiceAgents, simulator: ElevenLabsSimulator, status: int
+) -> None:
+    simulator.faults.add(answer(DELETION, status, "odd"))
+    with pytest.raises(VendorRefused):
+        await agents.delete("conv_1")
 
 
 class SlowClock(SystemClock):

@@ -13,6 +13,7 @@ CLIENT_EVENTS: Final = (
     "agent_response",
     "agent_response_correction",
     "user_transcript",
+    "tentative_user_transcript",
     "conversation_initiation_metadata",
     "ping",
     "client_tool_call",

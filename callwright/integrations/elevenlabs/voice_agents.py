@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 TICKET_LIFE: Final = timedelta(minutes=15)
 QUOTA_LIFE_S: Final = 10.0
 SECRET_LIFE_S: Final = 30.0
+DELETE_PAUSE_S: Final = 30.0
 
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 
@@ -106,11 +107,23 @@ class ElevenLabsVoiceAgents:
         return webhooks.understand(request, secrets, self._context.clock.now())
 
     async def delete(self, conversation_id: str) -> None:
-        """Delete the remote conversation; no error if it is gone."""
+        """Delete the remote conversation; no error if it is gone.
+
+        Raises VendorBusy with `retry_after_s` for whatever may pass: deleting twice does no harm.
+        """
         try:
             await self._client.delete_conversation(conversation_id)
         except VendorNotFound:
             log.debug("nothing to delete", vendor=NAME, conversation_id=conversation_id)
+        except (VendorBusy, VendorAmbiguous, VendorUnreachable) as error:
+            raise VendorBusy(
+                NAME,
+                error.message,
+                status=error.status,
+                code=error.code,
+                body=error.body,
+                retry_after_s=DELETE_PAUSE_S if error.retry_after_s is None else error.retry_after_s,
+            ) from error
 
     def problems(self, agent: AgentDefinition) -> list[str]:
         """What in an agent definition the platform would refuse or misread."""
