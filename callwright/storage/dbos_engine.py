@@ -2,6 +2,8 @@
 
 import json
 import logging
+import sqlite3
+import time
 from typing import Any
 
 from dbos import Serializer
@@ -14,6 +16,9 @@ from callwright.storage.database import WAIT_S, Database, postgres_arguments
 ENGINE_FILE = "engine.db"
 
 _POOL = 20
+_KNOWS_SUBSEC = (3, 42, 0)
+"""From Python 3.12 on DBOS lets its tables ask for `unixepoch('subsec')`; older versions of SQLite give NULL."""
+
 _ERROR = "$error"
 _OUR_OWN_NEWS = ("Exception encountered in asynchronous workflow", "Asyncio task cancelled")
 
@@ -81,5 +86,14 @@ def engine_for(database: Database) -> Engine:
         connection.execute("PRAGMA journal_mode = WAL")
         # Losing its last moments with the power is allowed: the attempt's row is the truth and is FULL.
         connection.execute("PRAGMA synchronous = NORMAL")
+        if sqlite3.sqlite_version_info < _KNOWS_SUBSEC:
+            connection.create_function("unixepoch", 1, _unixepoch)
 
     return engine
+
+
+def _unixepoch(precision: str) -> float:
+    """Seconds since 1970 as newer versions of SQLite count them."""
+    if precision != "subsec":
+        raise ValueError(f"unixepoch({precision!r}) is not known here")
+    return time.time()
