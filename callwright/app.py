@@ -135,6 +135,8 @@ class Callwright:
             parts["database"] = "ok"
         except Exception as error:  # supervision point: whatever the driver raises is the answer
             parts["database"] = f"{type(error).__name__}"
+        if stalled := self.sweeper.stalled():
+            parts["loops"] = f"stand still: {', '.join(stalled)}"
         if self.fenced.is_set():
             parts["process"] = "given up by the others"
         return parts
