@@ -47,10 +47,11 @@ class FieldRefusal:
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What became of an update: which fields were written, which never will be."""
+    """What became of an update: which fields hold what we wanted, which never will, which kept what they held."""
 
     written: tuple[str, ...]
     refused: tuple[FieldRefusal, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,11 @@ class Crm(Protocol):
         *,
         triggers: tuple[str, ...] = (),
         modified: str | None = None,
+        keep_filled: bool = False,
     ) -> WriteResult:
         """Write fields; those that the CRM refuses for good do not keep the others from being written.
 
+        `keep_filled` writes empty fields only (a box that is not ticked is empty), whatever people change meanwhile.
         Raises Conflict when `modified` is given and the record was changed since.
         """
         ...

@@ -12,8 +12,9 @@ from typing import Any
 from callwright.domain.errors import VendorAmbiguous, VendorError, VendorNotFound
 from callwright.domain.outcome import EndReason
 from callwright.integrations.zoho.client import VENDOR, ZohoClient
+from callwright.integrations.zoho.conditions import quote
 from callwright.integrations.zoho.metadata import PICKLISTS, FieldMeta, Metadata
-from callwright.integrations.zoho.records import Records, is_record_id, quote
+from callwright.integrations.zoho.records import Records, demand_module, is_record_id
 from callwright.integrations.zoho.values import cut, iso
 from callwright.integrations.zoho.writes import Writes
 from callwright.ports.crm import CallActivity, CrmNote
@@ -127,6 +128,7 @@ class Activities:
 
 
 def _demand_id(module: str, record_id: str) -> None:
+    demand_module(module)
     if not is_record_id(record_id):
         raise VendorNotFound(VENDOR, f"{module} has no record {record_id}")
 

@@ -76,11 +76,15 @@ class ZohoCrm:
         *,
         triggers: tuple[str, ...] = (),
         modified: str | None = None,
+        keep_filled: bool = False,
     ) -> WriteResult:
         """Write fields that differ; those that Zoho refuses for good do not keep the others from being written.
 
-        Raises Conflict when the record was changed since `modified` and does not hold the values already.
+        Raises Conflict when the record was changed since `modified` and does not hold the values already; with
+        `keep_filled` when somebody changed it each time that we were about to write.
         """
+        if keep_filled:
+            return await self._writes.fill(module, record_id, values, triggers)
         return await self._writes.update(module, record_id, values, triggers, modified)
 
     async def log_call(self, activity: CallActivity, *, triggers: tuple[str, ...] = ()) -> str:

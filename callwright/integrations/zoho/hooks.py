@@ -66,10 +66,10 @@ class Hooks:
 
     def _hooks(self, content: Mapping[str, Any]) -> list[CrmHook]:
         module = str(content.get("module") or self._default_module)
-        if not _MODULE.match(module):
+        if not _MODULE.fullmatch(module):
             raise WebhookRejected("bad_module")
         agent = str(content.get("agent") or "") or self._default_agent
-        if agent is not None and not _AGENT.match(agent):
+        if agent is not None and not _AGENT.fullmatch(agent):
             raise WebhookRejected("bad_agent")
         event = _event(content)
         return [
@@ -103,7 +103,7 @@ def _event(content: Mapping[str, Any]) -> str | None:
     text = str(event).strip()
     if not text:
         return None
-    if not _EVENT.match(text):
+    if not _EVENT.fullmatch(text):
         raise WebhookRejected("bad_event_id")
     return f"e{text}"
 
@@ -118,7 +118,7 @@ def _ids(content: Mapping[str, Any]) -> list[str]:
         raise WebhookRejected("no_record", "neither id nor ids")
     if len(raw) > _MOST_RECORDS:
         raise WebhookRejected("too_many_records", f"{len(raw)}")
-    matches = [_ID.match(str(item)) for item in raw]
+    matches = [_ID.fullmatch(str(item)) for item in raw]
     found = [match[1] for match in matches if match is not None]
     if len(found) != len(raw):
         raise WebhookRejected("bad_record_id")

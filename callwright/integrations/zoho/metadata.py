@@ -99,7 +99,7 @@ class Metadata:
 
     async def fields(self, module: str, *, max_age_s: float | None = None) -> dict[str, FieldMeta]:
         """Fields by api_name, in Zoho's order; raises VendorNotFound for an unknown module."""
-        if not _MODULE.match(module):
+        if not _MODULE.fullmatch(module):
             raise VendorNotFound(VENDOR, f"{module!r} is not the API name of a module")
         limit = self._ttl_s if max_age_s is None else min(max_age_s, self._ttl_s)
         async with self._locks.setdefault(module, asyncio.Lock()):

@@ -7,12 +7,15 @@ from typing import Any
 import phonenumbers
 
 from callwright.domain.errors import InvalidInput, Problem, VendorNotFound, VendorRefused
-from callwright.integrations.zoho.client import ZohoClient
+from callwright.integrations.zoho.client import VENDOR, ZohoClient
+from callwright.integrations.zoho.conditions import checked_condition, quote
 from callwright.integrations.zoho.metadata import Metadata
 from callwright.ports.crm import CrmRecord
 
-_ID = re.compile(r"^\d{1,30}$")
-_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)*$")
+_ID = re.compile(r"[0-9]{1,30}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)*")
+_MODULE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+_E164 = re.compile(r"\+[1-9]\d{6,14}")
 _PAGE = 200
 _MOST_FIELDS = 50
 _MOST_ROWS = 10_000
@@ -22,12 +25,15 @@ _SEARCH_CREDIT = 3
 
 def is_record_id(text: str) -> bool:
     """Whether a text can be a record's id: Zoho's are strings of digits."""
-    return bool(_ID.match(text))
+    return bool(_ID.fullmatch(text))
 
 
-def quote(text: str) -> str:
-    """A text as a COQL literal; a quote in it is doubled (Kaizen post 171)."""
-    return "'" + text.replace("'", "''") + "'"
+def demand_module(module: str) -> None:
+    """Raises VendorNotFound for what cannot be the API name of a module, and so must not get into a path."""
+    if not _MODULE.fullmatch(module):
+        raise VendorNotFound(
+            VENDOR, f"{module[:100]!r} is not the API name of a module", code="INVALID_MODULE"
+        )
 
 
 class Records:
@@ -39,6 +45,7 @@ class Records:
 
     async def get(self, module: str, record_id: str) -> CrmRecord | None:
         """One record with all its fields; None when Zoho answers 204, 404, or that the id is invalid."""
+        demand_module(module)
         if not is_record_id(record_id):
             return None
         try:
@@ -54,7 +61,11 @@ class Records:
         """Records with this number in any phone field, at most 10.
 
         The search index lags behind writes, so that when it knows nothing a query looks at the records themselves.
+        Raises InvalidInput for a number that is not E.164.
         """
+        if not _E164.fullmatch(e164):
+            what = f"{e164[:40]!r} is not a number of the form +447700900123."
+            raise InvalidInput(Problem("phone", what, "Give the country code, and digits only."))
         fields = await self._metadata.fields(module)
         phones = [name for name, field in fields.items() if field.type == "phone"]
         params = {"phone": e164, "per_page": _PAGE}
@@ -69,18 +80,21 @@ class Records:
     async def query(self, module: str, condition: str, fields: Iterable[str], limit: int) -> list[CrmRecord]:
         """Records that match a COQL condition (empty: all), at most `limit` and never more than 10,000.
 
-        Raises InvalidInput for names that cannot be field names, VendorRefused for a condition that Zoho refuses.
+        Raises InvalidInput for names that cannot be field names and for a condition that is more than one,
+        VendorRefused for a condition that Zoho refuses.
         """
         columns = list(dict.fromkeys(["id", *fields, "Modified_Time"]))
-        wrong = [name for name in (module, *columns) if not _NAME.match(name)]
+        demand_module(module)
+        wrong = [name for name in columns if not _NAME.fullmatch(name)]
         if wrong or len(columns) > _MOST_FIELDS:
             what = f"{', '.join(wrong)} cannot be names" if wrong else f"asks for {len(columns)} fields"
             raise InvalidInput(Problem("query", f"{what}.", "Use up to 48 API names of fields."))
+        where = checked_condition(condition) or "id is not null"
         rows: list[dict[str, Any]] = []
         wanted = min(limit, _MOST_ROWS)
         while len(rows) < wanted:
             size = min(_PAGE, wanted - len(rows))
-            body = await self.select(columns, module, condition.strip() or "id is not null", len(rows), size)
+            body = await self.select(columns, module, where, len(rows), size)
             page = _rows(body)
             rows.extend(page)
             if not page or not _more(body):
@@ -121,7 +135,7 @@ def _more(body: Any) -> bool:
 def _record(module: str, row: dict[str, Any]) -> CrmRecord:
     record_id = row.get("id")
     if not isinstance(record_id, str):
-        raise VendorRefused("zoho", f"a record of {module} came without an id")
+        raise VendorRefused(VENDOR, f"a record of {module} came without an id")
     modified = row.get("Modified_Time")
     values = {name: value for name, value in row.items() if not name.startswith("$")}
     return CrmRecord(module, record_id, values, modified if isinstance(modified, str) else None)

@@ -40,6 +40,11 @@ def is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, (str, list, tuple, dict)) and not value)
 
 
+def is_filled(held: Any) -> bool:
+    """Whether a field holds something that a person may have put there; a box that is not ticked does not."""
+    return not is_empty(held) and held is not False
+
+
 def convert(field: FieldMeta, value: Any) -> Any:
     """One value as the field takes it; raises ValueError saying what was expected."""
     if field.type in TEXTS:

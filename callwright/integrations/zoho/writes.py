@@ -20,10 +20,11 @@ from callwright.integrations.zoho.answers import Item
 from callwright.integrations.zoho.client import VENDOR, ZohoClient
 from callwright.integrations.zoho.metadata import Metadata
 from callwright.integrations.zoho.records import Records, is_record_id
-from callwright.integrations.zoho.values import iso, prepare, same, same_moment
+from callwright.integrations.zoho.values import is_filled, iso, prepare, same, same_moment
 from callwright.ports.crm import CrmRecord, FieldRefusal, WriteResult
 
 _METADATA_RECHECK_S = 30.0
+_FILL_TRIES = 3
 _TRANSIENT = frozenset({"INTERNAL_ERROR", "INTERNAL_SERVER_ERROR"})
 
 
@@ -62,6 +63,34 @@ class Writes:
         refused.extend(late)
         gone = {refusal.field for refusal in late} if done else different.keys()
         return WriteResult(tuple(name for name in ready if name not in gone), tuple(refused))
+
+    async def fill(
+        self, module: str, record_id: str, values: dict[str, Any], triggers: tuple[str, ...]
+    ) -> WriteResult:
+        """Write only into fields that are empty when Zoho writes; raises Conflict after three changes in a row.
+
+        Zoho is told the time of the record that we read, so that it refuses when somebody was faster.
+        """
+        ready, refused = await self._prepare(module, values)
+        for left in reversed(range(_FILL_TRIES)):
+            current = await self._read(module, record_id)
+            different = _different(current, ready)
+            kept = tuple(name for name in different if is_filled(current.values.get(name)))
+            wanted = {name: value for name, value in different.items() if name not in kept}
+            fine = tuple(name for name in ready if name not in different)
+            if not wanted:
+                return WriteResult(fine, tuple(refused), kept)
+            headers = {"If-Unmodified-Since": _header_time(current.modified)} if current.modified else {}
+            try:
+                done, late = await self._put(module, record_id, wanted, triggers, headers)
+            except Conflict:
+                if not left:
+                    raise
+                continue
+            gone = {refusal.field for refusal in late} if done else wanted.keys()
+            written = tuple(name for name in ready if name not in gone and name not in kept)
+            return WriteResult(written, (*refused, *late), kept)
+        raise AssertionError("the last try returns or raises")
 
     async def insert(
         self, path: str, values: dict[str, Any], optional: frozenset[str], triggers: tuple[str, ...] | None
