@@ -101,13 +101,16 @@ class Crm(Protocol):
         ...
 
     async def find_by_phone(self, module: str, e164: str) -> list[CrmRecord]:
-        """Records with this number in any phone field."""
+        """Records with this number (E.164) in any phone field; raises InvalidInput for what is no number."""
         ...
 
     async def query(
         self, module: str, condition: str, fields: tuple[str, ...], limit: int
     ) -> list[CrmRecord]:
-        """Records that match a condition in the CRM's own query language, at most `limit`."""
+        """Records that match a condition in the CRM's own query language, at most `limit`.
+
+        Raises InvalidInput or VendorRefused for what is no condition.
+        """
         ...
 
     async def fields(self, module: str) -> list[CrmField]:

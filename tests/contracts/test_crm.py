@@ -6,6 +6,7 @@ import pytest
 
 from callwright.domain.errors import (
     Conflict,
+    InvalidInput,
     VendorAmbiguous,
     VendorBusy,
     VendorError,
@@ -57,8 +58,9 @@ async def test_a_query_finds_records_up_to_a_limit(crm: CrmStage) -> None:
     (found,) = await crm.crm.query(crm.module, wanted["condition"], fields, 10)
     assert found.record_id == ANN.record_id
     assert set(fields) <= found.values.keys()
-    error = await crm.failure(crm.crm.query(crm.module, "this is ( no condition", fields, 10))
-    assert isinstance(error, VendorRefused)
+    for nonsense in ("this is no condition", "this is ( no condition", "' no condition"):
+        with pytest.raises((VendorRefused, InvalidInput)):
+            await crm.another().query(crm.module, nonsense, fields, 10)
 
 
 async def test_fields_are_known_with_what_they_take(crm: CrmStage) -> None:
@@ -116,6 +118,29 @@ async def test_a_refused_field_does_not_keep_the_others_from_being_written(crm: 
     assert record is not None
     assert record.values[taken["field"]] == taken["value"]
     assert record.values.get(refused["field"]) != refused["value"]
+
+
+async def test_filled_fields_are_kept_where_that_is_asked_for(crm: CrmStage) -> None:
+    taken = crm.sample().get("taken")
+    values = {taken["field"]: taken["value"]}
+    first = await crm.crm.update(crm.module, ANN.record_id, values, keep_filled=True)
+    assert (first.written, first.kept) == ((taken["field"],), ())
+    again = await crm.crm.update(crm.module, ANN.record_id, values, keep_filled=True)
+    assert (again.written, again.kept) == ((taken["field"],), ()), "what is there already counts as written"
+    phone = crm.mapping.phone_fields[0]
+    kept = await crm.crm.update(crm.module, ANN.record_id, {phone: "+447700900999"}, keep_filled=True)
+    assert (kept.written, kept.kept) == ((), (phone,))
+    record = await crm.crm.get(crm.module, ANN.record_id)
+    assert record is not None
+    assert record.values[phone] != "+447700900999"
+
+
+@pytest.mark.parametrize("number", ["", "07700900101", "+447700900101' or id is not null", "nobody"])
+async def test_what_is_no_number_is_not_looked_for(crm: CrmStage, number: str) -> None:
+    crm.mark()
+    with pytest.raises(InvalidInput):
+        await crm.crm.find_by_phone(crm.module, number)
+    assert crm.requests() == []
 
 
 async def test_nothing_but_refused_fields_is_no_error(crm: CrmStage) -> None:
