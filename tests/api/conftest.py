@@ -30,7 +30,7 @@ async def site(
     """The application on a port of its own, with every vendor simulated."""
     people = {PERSON: ANSWERS, TALKER: {**ANSWERS, "replies": []}, BUSY: {"manner": "busy"}}
     options = StageOptions(database_url="" if request.param == "sqlite" else _new_database(request))
-    with errors_alone():
+    with _errors_alone():
         async with Stage(tmp_path_factory.mktemp("site"), people, options) as stage:
             api = stage.server._config.app
             assert isinstance(api, Api)
@@ -43,7 +43,7 @@ async def site(
 
 
 @contextmanager
-def errors_alone() -> Iterator[None]:
+def _errors_alone() -> Iterator[None]:
     """Log errors alone, and leave logging as it was: other tests read logs."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level

@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx2
 import psycopg
 
-from tests.api.conftest import errors_alone
 from tests.databases import postgres_url
 from tests.scenarios.stage import Stage, StageOptions
 
@@ -17,7 +16,7 @@ from tests.scenarios.stage import Stage, StageOptions
 async def test_figures_are_told_while_the_database_is_away(tmp_path: Path, postgres_server: str) -> None:
     """Whoever watches has to see the process, and that its database is away."""
     name = f"away_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as admin, errors_alone():
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}".encode())
         options = StageOptions(database_url=postgres_url(postgres_server, name))
         async with (
