@@ -15,7 +15,7 @@ _AT_ONCE = 16
 _STOP_S = 5.0
 _LANES = (
     frozenset({TimerKind.FINISH, TimerKind.PREPARE_LIMIT}),
-    frozenset({TimerKind.LONGEST_CALL, TimerKind.LATE_LEG}),
+    frozenset({TimerKind.LONGEST_CALL, TimerKind.LATE_LEG, TimerKind.HANDOVER}),
     frozenset({TimerKind.RECONCILE, TimerKind.ASK}),
 )
 """Kinds of timers that share room: what needs no vendor, people who are on the line, calls to be asked for."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from callwright.calls.live_state import LiveState
 from callwright.calls.talk_log import TalkLog
 from callwright.ports.voice_agent import (
     AgentClosed,
@@ -14,7 +15,9 @@ from callwright.ports.voice_agent import (
     AgentFailed,
     AgentHangsUp,
     AgentReady,
+    Hearing,
     Said,
+    SpeechLevel,
     ToolCalled,
 )
 
@@ -67,9 +70,10 @@ Incident = (
 class Ear:
     """media.observer.Observer for one call. `since_answer_ms` tells milliseconds since the person answered."""
 
-    def __init__(self, talk: TalkLog, since_answer_ms: Callable[[], float]) -> None:
+    def __init__(self, talk: TalkLog, live: LiveState, since_answer_ms: Callable[[], float]) -> None:
         self.awake = asyncio.Event()
         self._talk = talk
+        self._live = live
         self._since_answer_ms = since_answer_ms
         self._incidents: deque[Incident] = deque()
 
@@ -96,7 +100,12 @@ class Ear:
     def agent_event(self, event: AgentEvent) -> None:
         """Something was said, or the agent wants something."""
         if isinstance(event, Said):
-            self._talk.add(event, int(self._since_answer_ms()))
+            if self._talk.add(event, int(self._since_answer_ms())):
+                self._live.said(event.speaker)
+        elif isinstance(event, SpeechLevel):
+            self._live.level(event.score)
+        elif isinstance(event, Hearing):
+            self._live.hearing(event.text)
         elif isinstance(event, ToolCalled | AgentHangsUp):
             self._add(event)
 

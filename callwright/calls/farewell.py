@@ -1,11 +1,16 @@
-"""Ends a person's leg with care: an apology where one is due, a hang-up that is tried again, and a look at the end."""
+"""Ends a person's leg with care: an apology where one is due, a hang-up that is tried again, and a look at the end.
+
+Nothing here needs the database to answer: what a person hears must not depend on it.
+"""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from callwright.calls.directory import Directory
-from callwright.calls.ledger import Ledger, TimerKind
+from callwright.calls.ledger import Entry, Ledger, TimerKind
+from callwright.calls.outage import DATABASE_AWAY, reason_of
 from callwright.calls.reconciling import Reconciler
 from callwright.calls.tracking import handle_of
 from callwright.domain.agent import AgentDefinition
@@ -13,36 +18,61 @@ from callwright.domain.attempt import Attempt
 from callwright.domain.errors import VendorError
 from callwright.domain.outcome import EndReason, HangUpBy
 from callwright.domain.states import LIVE
-from callwright.ports.carrier import HangUpCause
+from callwright.media.bridge import Bridge
+from callwright.ports.carrier import CarrierCall, HangUpCause
 
 log = structlog.get_logger(__name__)
 
+_ASK_LIMIT_S = 5.0
 _SAY_LIMIT_S = 5.0
 _SPEAKING_S_PER_CHARACTER = 0.075
 _LONGEST_APOLOGY_S = 12.0
+_HANG_UP_LIMIT_S = 15.0
 _HANG_UP_PAUSES_S = (0.3, 1.0, 2.0)
 _END_WAIT_S = 4.0
 _LOOK_EVERY_S = 0.1
+_READ_LIMIT_S = 1.0
 _HUNG_UP_WITHIN_S = 50.0
+
+Over = Callable[[], Awaitable[bool]]
+"""Whether the person's leg is over, as far as is known here; must be quick, and must not raise."""
+
+
+async def note_ending(entry: Entry, reason: EndReason, by: HangUpBy, detail: str) -> None:
+    """Record why the call is about to end; the first reason stands. A timer hangs up if we do not come to it."""
+    if entry.attempt.state in LIVE and entry.attempt.end_reason is None:
+        await entry.set(end_reason=reason, hang_up_by=by, end_detail=detail)
+    if entry.attempt.state in LIVE:
+        await entry.timer(TimerKind.LONGEST_CALL, _HUNG_UP_WITHIN_S)
+
+
+async def heard_out(bridge: Bridge, limit_s: float, over: Over) -> bool:
+    """Wait until what the agent said was heard; False when that takes too long, or the person is gone."""
+    if bridge.carrier is None:
+        return False
+    drained = asyncio.ensure_future(bridge.drained())
+    try:
+        async with asyncio.timeout(limit_s):
+            while not drained.done():
+                if await over():
+                    return False
+                await asyncio.wait({drained}, timeout=_LOOK_EVERY_S)
+    except TimeoutError:
+        return False
+    finally:
+        drained.cancel()
+    return True
 
 
 class Farewell:
-    """Says why a call ends, then makes sure that it does."""
+    """Says why a call ends, then makes sure that it does. Without `over` the row tells when the leg has ended."""
 
     def __init__(self, ledger: Ledger, directory: Directory, reconciler: Reconciler) -> None:
         self._ledger = ledger
         self._directory = directory
         self._reconciler = reconciler
 
-    async def note(self, attempt_id: str, reason: EndReason, by: HangUpBy, detail: str) -> None:
-        """Record why the call is about to end; the first reason stands. A timer hangs up if we do not come to it."""
-        async with self._ledger.open(attempt_id, "conversation") as entry:
-            if entry.attempt.state in LIVE and entry.attempt.end_reason is None:
-                await entry.set(end_reason=reason, hang_up_by=by, end_detail=detail)
-            if entry.attempt.state in LIVE:
-                await entry.timer(TimerKind.LONGEST_CALL, _HUNG_UP_WITHIN_S)
-
-    async def apologise(self, attempt: Attempt, agent: AgentDefinition) -> bool:
+    async def apologise(self, attempt: Attempt, agent: AgentDefinition, *, over: Over | None = None) -> bool:
         """Speak the apology with the carrier's voice, and wait until it was heard; False when that is not to be had."""
         carrier = self._directory.carrier(attempt.carrier)
         if not carrier.capabilities.say:
@@ -54,52 +84,80 @@ class Farewell:
             log.warning("the apology was not spoken", call_id=attempt.id, error=str(error))
             return False
         length = min(len(agent.apology) * _SPEAKING_S_PER_CHARACTER, _LONGEST_APOLOGY_S)
-        await self._until_over(attempt.id, length)
+        await _until(over or self._row_is_over(attempt.id), length)
         return True
 
     async def hang_up(self, attempt: Attempt, agent: AgentDefinition, cause: HangUpCause) -> None:
         """Hang up; when neither the carrier confirms nor a webhook comes, a timer goes on trying."""
-        attempt = await self._ledger.get(attempt.id)
+        if not await self.end_leg(attempt, agent, cause, over=self._row_is_over(attempt.id)):
+            await self.settle(attempt)
+
+    async def end_leg(
+        self, attempt: Attempt, agent: AgentDefinition, cause: HangUpCause, *, over: Over
+    ) -> bool:
+        """Hang up, trying again for a few seconds; whether the end of the leg was told meanwhile."""
         carrier = self._directory.carrier(attempt.carrier)
         for pause in (*_HANG_UP_PAUSES_S, None):
-            if attempt.state not in LIVE:
-                return
+            if await over():
+                return True
             try:
-                await carrier.hang_up(handle_of(attempt, agent.caller_id), cause)
+                async with asyncio.timeout(_HANG_UP_LIMIT_S):
+                    await carrier.hang_up(handle_of(attempt, agent.caller_id), cause)
                 break
-            except VendorError as error:
+            except (VendorError, TimeoutError) as error:
                 log.warning("the carrier did not hang up", call_id=attempt.id, error=str(error))
             if pause is None:
                 break
             await asyncio.sleep(pause)
-            attempt = await self._ledger.get(attempt.id)
-        if await self._until_over(attempt.id, _END_WAIT_S):
-            return
+        return await _until(over, _END_WAIT_S)
+
+    async def settle(self, attempt: Attempt) -> None:
+        """No webhook told the end: ask the carrier; a timer goes on where it does not tell it either."""
         await self.look(attempt)
-        async with self._ledger.open(attempt.id, "conversation") as entry:
-            if entry.attempt.state in LIVE:
-                await entry.timer(TimerKind.LONGEST_CALL, 5)
+        try:
+            async with self._ledger.open(attempt.id, "conversation") as entry:
+                if entry.attempt.state in LIVE:
+                    await entry.timer(TimerKind.LONGEST_CALL, 5)
+        except DATABASE_AWAY as error:
+            log.warning("the end of a call is settled later", call_id=attempt.id, error=type(error).__name__)
 
     async def look(self, attempt: Attempt) -> None:
         """Apply what the carrier says about a call, when it can be asked."""
         try:
-            async with asyncio.timeout(_SAY_LIMIT_S):
+            async with asyncio.timeout(_ASK_LIMIT_S):
                 await self._reconciler.refresh(attempt)
+        except (VendorError, *DATABASE_AWAY) as error:
+            log.warning("the carrier cannot be asked", call_id=attempt.id, error=reason_of(error))
+
+    async def ask(self, attempt: Attempt, agent: AgentDefinition) -> CarrierCall | None:
+        """The person's leg as the carrier knows it; None when it cannot be asked, or knows nothing."""
+        if attempt.carrier_call_id is None:
+            return None
+        try:
+            async with asyncio.timeout(_ASK_LIMIT_S):
+                handle = handle_of(attempt, agent.caller_id)
+                return await self._directory.carrier(attempt.carrier).status(handle)
         except (VendorError, TimeoutError) as error:
             log.warning("the carrier cannot be asked", call_id=attempt.id, error=str(error))
+            return None
 
-    async def is_up(self, attempt: Attempt) -> bool:
-        """Whether the person's leg is up, by asking the carrier too: its webhook may lag behind its socket."""
-        if (await self._ledger.get(attempt.id)).state in LIVE:
-            await self.look(attempt)
-        return (await self._ledger.get(attempt.id)).state in LIVE
-
-    async def _until_over(self, attempt_id: str, limit_s: float) -> bool:
-        """Wait for the call to be over here; False after the limit."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + limit_s
-        while (await self._ledger.get(attempt_id)).state in LIVE:
-            if loop.time() >= deadline:
+    def _row_is_over(self, attempt_id: str) -> Over:
+        async def over() -> bool:
+            try:
+                async with asyncio.timeout(_READ_LIMIT_S):
+                    return (await self._ledger.get(attempt_id)).state not in LIVE
+            except DATABASE_AWAY:
                 return False
-            await asyncio.sleep(_LOOK_EVERY_S)
-        return True
+
+        return over
+
+
+async def _until(over: Over, limit_s: float) -> bool:
+    """Wait for the call to be over here; False after the limit."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + limit_s
+    while not await over():
+        if loop.time() >= deadline:
+            return False
+        await asyncio.sleep(_LOOK_EVERY_S)
+    return True

@@ -2,12 +2,13 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from callwright.calls.directory import Directory
+from callwright.calls.outage import DATABASE_AWAY, reason_of
 from callwright.calls.preparing import conversation_start
 from callwright.calls.tracking import handle_of
 from callwright.domain.agent import AgentDefinition
@@ -55,10 +56,10 @@ class CarrierJoin:
         agent: AgentDefinition,
         *,
         current: Callable[[], Attempt],
-        keep: Callable[[dict[str, Any]], Awaitable[None]],
-        failed: Callable[[str], Awaitable[bool]],
+        keep: Callable[[dict[str, Any]], None],
+        failed: Callable[[str], bool],
     ) -> None:
-        """`current`: the call's row; `keep`: stores the carrier's data; `failed`: notes a failed try and tells
+        """`current`: the call's row; `keep`: remembers the carrier's data; `failed`: notes a failed try and tells
         whether another one makes sense.
         """
         self._door = door
@@ -73,9 +74,9 @@ class CarrierJoin:
         for _ in range(_TRIES):
             try:
                 return await self._once(token or secrets.token_urlsafe(24))
-            except (CallwrightError, TimeoutError) as error:
+            except (CallwrightError, *DATABASE_AWAY) as error:
                 token = None
-                if not await self._failed(str(error) or "no socket in time"):
+                if not self._failed(reason_of(error)):
                     return None
         return None
 
@@ -89,7 +90,7 @@ class CarrierJoin:
             async with asyncio.timeout(_ATTACH_S):
                 data = await carrier.attach_media(handle_of(attempt, self._agent.caller_id), order)
             if data:
-                await self._keep(data)
+                self._keep(data)
             return await expected.socket(_SOCKET_COMES_S)
         except BaseException:
             expected.cancel()

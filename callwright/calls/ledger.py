@@ -31,6 +31,7 @@ class TimerKind(StrEnum):
     LONGEST_CALL = "longest_call"
     FINISH = "finish"
     LATE_LEG = "late_leg"
+    HANDOVER = "handover"
 
 
 class Entry:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import structlog
 
+from callwright.calls import handover
 from callwright.calls.conversation import Conversation, ConversationTools
 from callwright.calls.ledger import TOPIC, TimerKind
+from callwright.calls.live_state import LiveView
 from callwright.domain.attempt import Attempt
 from callwright.domain.outcome import EndReason, HangUpBy
 from callwright.domain.states import CallState
@@ -63,6 +65,18 @@ class LiveCalls:
     def holds(self, attempt_id: str) -> bool:
         """Whether the conversation of this call runs here."""
         return attempt_id in self._running
+
+    def view(self, attempt_id: str) -> LiveView | None:
+        """What goes on in a conversation now; None when this process does not hold it."""
+        running = self._running.get(attempt_id)
+        return None if running is None else running[0].live.view()
+
+    async def settle_handover(self, attempt_id: str) -> None:
+        """Find out whether the human is still there to whom a person was handed over, by any process."""
+        tools = self._tools
+        attempt = await tools.ledger.get(attempt_id)
+        agent = await tools.agents.of(attempt)
+        await handover.settle(tools.ledger, tools.door.directory.carrier(attempt.carrier), attempt, agent)
 
     async def look(self) -> None:
         """Start a conversation for every answered call that is ours and has none, unless it is about to end."""

@@ -73,6 +73,7 @@ class Sweeper:
             TimerKind.ASK: reconciler.ask,
             TimerKind.LONGEST_CALL: reconciler.end_longest,
             TimerKind.LATE_LEG: reconciler.end_late_leg,
+            TimerKind.HANDOVER: live.settle_handover,
             TimerKind.FINISH: self._start_finish,
             TimerKind.PREPARE_LIMIT: self._prepare_limit,
         }

@@ -1,51 +1,55 @@
 """The transcript of a running call: kept for a second, then stored, so that a crash loses little."""
 
-import structlog
-from sqlalchemy.exc import SQLAlchemyError
+import hashlib
 
-from callwright.calls.ledger import Ledger
-from callwright.domain.events import CallEvent, TranscriptLine
+from callwright.calls.ledger import Entry
+from callwright.domain.events import TranscriptLine
 from callwright.ports.voice_agent import Said
-from callwright.storage import events, transcripts
-
-log = structlog.get_logger(__name__)
+from callwright.storage import transcripts
 
 _MOST_LINES = 2000
 
+Lines = dict[str, TranscriptLine]
+
 
 class TalkLog:
-    """Collects utterances of one call and writes them in batches; at most 2,000 lines are kept."""
+    """Collects utterances of one call, to be written in batches; at most 2,000 lines are kept."""
 
-    def __init__(self, ledger: Ledger, attempt_id: str) -> None:
-        self._ledger = ledger
-        self._attempt_id = attempt_id
-        self._waiting: dict[str, TranscriptLine] = {}
+    def __init__(self) -> None:
+        self._waiting: Lines = {}
         self._started_at: dict[str, int] = {}
         self.dropped = 0
 
-    def add(self, said: Said, at_ms: int) -> None:
-        """Note an utterance at milliseconds from the answer; a correction keeps the time of the first."""
-        known = said.key in self._started_at
-        if not known and len(self._started_at) >= _MOST_LINES:
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._waiting)
+
+    def add(self, said: Said, at_ms: int) -> bool:
+        """Note an utterance at milliseconds from the answer; whether it is a new one.
+
+        A correction keeps the time of the first.
+        """
+        fresh = said.key not in self._started_at
+        if fresh and len(self._started_at) >= _MOST_LINES:
             self.dropped += 1
-            return
+            return True
         at_ms = self._started_at.setdefault(said.key, at_ms)
         self._waiting[said.key] = TranscriptLine(said.key, said.speaker, said.text, at_ms, said.interrupted)
+        return fresh
 
-    async def try_flush(self) -> None:
-        """`flush` in mid-call: a database that is away for a moment must not end a conversation."""
-        try:
-            await self.flush()
-        except SQLAlchemyError as error:
-            log.warning(
-                "the transcript is stored later", call_id=self._attempt_id, error=type(error).__name__
-            )
-
-    async def flush(self) -> None:
-        """Store what came since the last flush; it is kept for the next one when the database fails."""
-        if not self._waiting:
-            return
+    def take(self) -> Lines:
+        """What came since the last time, to be written; give it back if that fails."""
         lines, self._waiting = self._waiting, {}
+        return lines
+
+    def give_back(self, lines: Lines) -> None:
+        """These were not written; what came meanwhile is newer."""
+        self._waiting = {**lines, **self._waiting}
+
+    async def write(self, entry: Entry, lines: Lines) -> None:
+        """Store lines and tell them in the log; to do it again changes nothing."""
+        await transcripts.put(entry.conn, entry.attempt.id, list(lines.values()))
         shown = [
             {
                 "speaker": str(line.speaker),
@@ -55,13 +59,5 @@ class TalkLog:
             }
             for line in lines.values()
         ]
-        try:
-            async with self._ledger.database.write() as conn:
-                await transcripts.put(conn, self._attempt_id, list(lines.values()))
-                now = self._ledger.clock.now()
-                event = CallEvent("transcript", now, "conversation", {"lines": shown})
-                await events.append(conn, self._attempt_id, event)
-            self._ledger.tell()
-        except BaseException:
-            self._waiting = {**lines, **self._waiting}
-            raise
+        digest = hashlib.sha256(repr(list(lines.values())).encode()).hexdigest()[:16]
+        await entry.note("transcript", dedup_key=f"talk:{digest}", lines=shown)

@@ -46,13 +46,18 @@ class HttpTools:
         await self._client.aclose()
 
     async def _request(self, tool: HttpTool, parameters: dict[str, Any], call_id: str) -> str:
+        """The answer's first 16 KiB; the rest is not even received."""
         headers = {**tool.headers, "X-Callwright-Call": call_id}
-        if tool.method == "GET":
-            response = await self._client.get(tool.url, params=parameters, headers=headers)
-        else:
-            response = await self._client.request(tool.method, tool.url, json=parameters, headers=headers)
-        response.raise_for_status()
-        return response.text[:_LARGEST_ANSWER] or json.dumps({"status": response.status_code})
+        content: dict[str, Any] = {"params": parameters} if tool.method == "GET" else {"json": parameters}
+        async with self._client.stream(tool.method, tool.url, headers=headers, **content) as response:
+            response.raise_for_status()
+            body = b""
+            async for part in response.aiter_bytes():
+                body += part
+                if len(body) >= _LARGEST_ANSWER:
+                    break
+            text = body[:_LARGEST_ANSWER].decode(response.charset_encoding or "utf-8", errors="replace")
+            return text or json.dumps({"status": response.status_code})
 
 
 class ToolDesk:
@@ -65,7 +70,7 @@ class ToolDesk:
         call_id: str,
         *,
         transfer: Callable[[], Awaitable[None]] | None,
-        note: Callable[..., Awaitable[None]],
+        note: Callable[..., None],
     ) -> None:
         """`transfer` hands the person over, None where that is impossible; `note` writes to the call's log."""
         self._http = http
@@ -80,8 +85,7 @@ class ToolDesk:
         if len(self._running) >= _MOST_AT_ONCE:
             answer(called.tool_call_id, "too many tools at once", True)
             return
-        work = self._hand_over(called, answer) if called.name == TRANSFER else self._run(called, answer)
-        task = asyncio.create_task(work, name=f"tool {called.name}")
+        task = asyncio.create_task(self._supervise(called, answer), name=f"tool {called.name}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -92,10 +96,21 @@ class ToolDesk:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _supervise(self, called: ToolCalled, answer: Answer) -> None:
+        try:
+            if called.name == TRANSFER:
+                await self._hand_over(called, answer)
+            else:
+                await self._run(called, answer)
+        except Exception as error:  # supervision point: a tool's fault must neither be lost nor end the call
+            log.exception("a tool failed", tool=called.name)
+            self._note("tool", name=called.name, is_error=True, detail=type(error).__name__)
+            answer(called.tool_call_id, f"the tool {called.name} failed", True)
+
     async def _run(self, called: ToolCalled, answer: Answer) -> None:
         result, is_error = await self._http.run(self._agent, called, self._call_id)
         answer(called.tool_call_id, result, is_error)
-        await self._note("tool", name=called.name, is_error=is_error)
+        self._note("tool", name=called.name, is_error=is_error)
 
     async def _hand_over(self, called: ToolCalled, answer: Answer) -> None:
         if self._transfer is None:

@@ -10,6 +10,12 @@ from callwright.domain.outcome import EndReason, HangUpBy
 from callwright.domain.states import LIVE, CallState, Signal
 from callwright.ports.carrier import CallHandle, CarrierCall, CarrierCallState
 
+HANDED_OVER = "handed_over"
+"""The mark in `carrier_data` while the person is with, or on the way to, a human."""
+
+HUMAN_ANSWERED = "human_answered"
+"""The mark in `carrier_data` that the human took the call."""
+
 _ASK_AGAIN_S = 6.0
 _LONGEST_CALL_SLACK_S = 30.0
 
@@ -39,8 +45,8 @@ async def apply_event(entry: Entry, event: CarrierEvent, longest_call_s: float) 
         detail=event.detail,
         **({"data": event.data} if event.data else {}),
     )
-    if fresh and event.leg is Leg.HUMAN and event.kind is CarrierEventKind.ENDED:
-        await human_left(entry)
+    if fresh and event.leg is Leg.HUMAN:
+        await human_event(entry, event)
     if not fresh or event.leg is not Leg.PERSON:
         return fresh
     known = _identity(entry.attempt, event.carrier_call_id, event.data)
@@ -119,6 +125,27 @@ async def ended(
         "duration_s": duration_s,
     }
     await entry.move(Signal.END, **facts)
+
+
+async def human_event(entry: Entry, event: CarrierEvent) -> None:
+    """Something about the leg of the human to whom the person is handed over.
+
+    What may mean that nobody is there any more is never believed by itself: a timer has the carrier asked at once,
+    whichever process lives, so that the person is neither left alone nor hears two.
+    """
+    if not entry.attempt.carrier_data.get(HANDED_OVER) or entry.attempt.state not in LIVE:
+        return
+    if event.kind is CarrierEventKind.ANSWERED:
+        await mark(entry, **{HUMAN_ANSWERED: True})
+    elif event.kind is CarrierEventKind.ENDED:
+        await human_left(entry)
+    else:
+        await entry.timer(TimerKind.HANDOVER, 0)
+
+
+async def mark(entry: Entry, **data: bool) -> None:
+    """Add to the carrier's data of the row."""
+    await entry.set(carrier_data={**entry.attempt.carrier_data, **data})
 
 
 async def human_left(entry: Entry) -> None:

@@ -101,11 +101,6 @@ class Bridge:
         agent.attach(self)
 
     @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closed
-
-    @property
     def carrier(self) -> CarrierLeg | None:
         """The carrier's leg while there is one."""
         return self._carrier
@@ -135,13 +130,21 @@ class Bridge:
             loud_at = max(loud_at, self._playout.loud_at)
         return max(self._monotonic() - loud_at, 0.0)
 
+    @property
+    def person_quiet_s(self) -> float:
+        """Seconds since the person made a sound, measured on one frame in five."""
+        return max(self._monotonic() - self._person_loud_at, 0.0)
+
     def replace_carrier(self, leg: CarrierLeg) -> None:
-        """Join the carrier's first socket, or a new one after the last died; a closed bridge closes it."""
+        """Join the carrier's first socket, or a new one after the last died; a closed bridge closes it.
+
+        Silence is counted anew: who was joined just now has not had a chance to speak.
+        """
         assert leg.started is not None, "a leg comes from the media plane, which has seen its start"
         if self._closed:
             leg.close(WSCloseCode.OK, "the call is over")
             return
-        now = self._monotonic()
+        now = self._person_loud_at = self._monotonic()
         if self._carrier is not None:
             self._leave_carrier(self._carrier)
         self._carrier = leg
@@ -185,6 +188,13 @@ class Bridge:
         if self._playout is None:
             return self._early.clear()
         return self._playout.interrupt(self._monotonic())
+
+    def hush(self) -> None:
+        """End the agent's part: nothing of it is heard any more, while the person's socket stays."""
+        self.interrupt()
+        self._flowing = False
+        self._agent.detach()
+        self._agent.close()
 
     def close(self, reason: str = "") -> None:
         """Close both sockets and release everything; closing twice does nothing."""

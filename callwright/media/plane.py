@@ -129,10 +129,6 @@ class MediaPlane:
         expected = self._expected[key] = ExpectedSocket(self, key)
         return expected
 
-    async def wait_carrier(self, token: str, timeout_s: float) -> CarrierLeg:
-        """`expect` and wait in one. Raises TimeoutError, TooManySockets."""
-        return await self.expect(token).socket(timeout_s)
-
     def forget(self, key: bytes) -> None:
         """A token is void; used by ExpectedSocket only."""
         if self._expected.pop(key, None) is not None:
@@ -202,6 +198,9 @@ class MediaPlane:
         except (OSError, TimeoutError, WSError, WSInvalidURL) as error:
             failure = AgentFailed(AgentFault.OPERATIONAL, f"no connection: {type(error).__name__}")
             raise AgentUnreachable(failure) from error
+        except asyncio.CancelledError:
+            leg.abort()  # the handshake may have ended a moment ago
+            raise
         finally:
             # Also when the caller is cancelled: a handshake that ends later must not start a conversation.
             leg.abandoned = leg.transport is None

@@ -49,15 +49,15 @@ class _File:
         self._audio = audio
         self._decode: Converter | None = converter(audio, AudioFormat(Encoding.PCM16, audio.rate_hz))
         self._writer: WavWriter | None = None
-        self._failed = False
+        self.fault = ""
 
     def take(self, piece: _Piece) -> None:
         """Write a piece; the first opens the file, the last closes it."""
         try:
-            if not self._failed:
+            if not self.fault:
                 self._write(piece)
         except OSError as error:
-            self._failed = True
+            self.fault = f"{type(error).__name__}: {error.strerror}"
             logger.warning("Recording cannot be written", extra={"file": self.path.name, "error": str(error)})
         if piece.last:
             self._close()
@@ -77,9 +77,9 @@ class _File:
             if self._writer is not None:
                 self._writer.close()
         except OSError as error:
-            self._failed = True
+            self.fault = f"{type(error).__name__}: {error.strerror}"
             logger.warning("Recording cannot be closed", extra={"file": self.path.name, "error": str(error)})
-        self.done.set_result(None if self._failed or self._writer is None else self.path)
+        self.done.set_result(None if self.fault or self._writer is None else self.path)
 
 
 class Recording:
@@ -96,6 +96,11 @@ class Recording:
         self._convert: Converter | None = None
         self._closed = False
         self._postponed = False
+
+    @property
+    def fault(self) -> str:
+        """What has kept the file from being written, such as a full disk; empty as long as all is well."""
+        return "" if self._file is None else self._file.fault
 
     def begin(self, audio: AudioFormat, at: float) -> None:
         """The carrier joined with this format; the first one decides the file's rate."""

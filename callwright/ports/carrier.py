@@ -235,6 +235,10 @@ class Carrier(Protocol):
         """Connect the person with a human at `number` and take ourselves out; returns data to keep."""
         ...
 
+    async def human_leg(self, call: CallHandle) -> CarrierCall | None:
+        """The leg of the human that a transfer joined, or is joining, with the person; None when there is none."""
+        ...
+
     async def recording(self, call: CallHandle) -> CarrierRecording:
         """Look for the carrier's own recording of a call that was dialled with `record`.
 

@@ -37,6 +37,19 @@ async def history(conn: AsyncConnection, attempt_id: str) -> list[CallEvent]:
     return [_to_event(row) for row in await conn.execute(statement)]
 
 
+async def of_attempt(conn: AsyncConnection, attempt_id: str, cursor: int) -> list[tuple[int, CallEvent]]:
+    """Events of an attempt behind a cursor (0: all), oldest first, each with its own cursor.
+
+    None is missed as long as every writer of the attempt's events holds its row.
+    """
+    statement = (
+        select(call_events)
+        .where(call_events.c.attempt_id == attempt_id, call_events.c.id > cursor)
+        .order_by(call_events.c.id)
+    )
+    return [(row.id, _to_event(row)) for row in await conn.execute(statement)]
+
+
 async def after(conn: AsyncConnection, cursor: int, limit: int) -> list[tuple[int, str, CallEvent]]:
     """Events of all attempts behind a cursor, each with its own cursor and attempt id; none is missed."""
     statement = (

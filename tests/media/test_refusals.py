@@ -47,7 +47,7 @@ async def test_a_token_works_once() -> None:
 async def test_an_expired_token_is_refused() -> None:
     async with World() as world:
         with pytest.raises(TimeoutError):
-            await world.plane.wait_carrier("late", 0.05)
+            await world.plane.expect("late").socket(0.05)
         peer = await carrier_peer(world.media_url, "late")
         assert await refused_peer(peer) == (1008, "used_token")
 
@@ -129,7 +129,7 @@ async def test_nonsense_in_mid_call_costs_that_socket_only() -> None:
         await until(lambda: call.watcher.lost)
         assert call.watcher.refusals == ["malformed"]
         assert call.watcher.lost == [(1008, "malformed")]
-        assert not call.bridge.closed
+        assert call.agent.closed is None
 
 
 async def test_paths_are_refused_before_the_upgrade() -> None:

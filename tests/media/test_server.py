@@ -95,7 +95,7 @@ async def test_stopping_closes_sockets_in_bounded_time() -> None:
         assert time.monotonic() - began < 4
         await until(lambda: call.carrier.gone.is_set() and lonely.gone.is_set())
         assert lonely.closed == (1001, "shutting down")
-        assert call.bridge.closed
+        await until(lambda: call.agent.closed)
         with pytest.raises(OSError, match=r"[Cc]onnect"):
             await asyncio.open_connection("127.0.0.1", world.server.port)
 

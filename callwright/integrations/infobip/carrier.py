@@ -155,6 +155,13 @@ class InfobipCarrier:
         dialog = await self._create_dialog(call, body)
         return {"dialog_id": _text(dialog, "id"), "human_call_id": _child_id(dialog), "media_call_id": ""}
 
+    async def human_leg(self, call: CallHandle) -> CarrierCall | None:
+        """The phone leg of the person's dialog while that is not over."""
+        for child in await self._joined(call):
+            if leg_of(child) is Leg.HUMAN:
+                return carrier_call(child)
+        return None
+
     async def recording(self, call: CallHandle) -> CarrierRecording:
         """What Infobip says about its recording; it knows none (404) until the call is over and processed."""
         path = f"{RECORDINGS}/calls/{call.carrier_call_id}"
@@ -210,12 +217,15 @@ class InfobipCarrier:
     async def _media_legs(self, call: CallHandle) -> set[str]:
         """Ids of the websocket legs: the one we know of, and those of dialogs whose answer was lost."""
         legs = {known} if (known := _text(call.data, "media_call_id")) else set()
-        for dialog in await self._client.pages(DIALOGS, {"parentCallId": call.carrier_call_id}):
-            child = dialog.get("childCall")
-            live = str(dialog.get("state")) in _LIVE_DIALOGS
-            if live and isinstance(child, dict) and child.get("id") and leg_of(child) is Leg.MEDIA:
-                legs.add(str(child["id"]))
+        legs.update(str(child["id"]) for child in await self._joined(call) if leg_of(child) is Leg.MEDIA)
         return legs
+
+    async def _joined(self, call: CallHandle) -> list[dict[str, Any]]:
+        """The other legs of the dialogs that the person's call is in."""
+        dialogs = await self._client.pages(DIALOGS, {"parentCallId": call.carrier_call_id})
+        live = [dialog for dialog in dialogs if str(dialog.get("state")) in _LIVE_DIALOGS]
+        children = [dialog.get("childCall") for dialog in live]
+        return [child for child in children if isinstance(child, dict) and child.get("id")]
 
     async def _wait_for_dialog_end(self, call: CallHandle) -> None:
         """Wait up to 2 s until the person's call is in no dialog; VendorBusy if it still is."""
