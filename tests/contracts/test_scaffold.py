@@ -68,7 +68,7 @@ def test_a_new_folder_is_collected(outcomes: list[Row], role: Role) -> None:
         role
     ]
     files = {path.stem for path in Path(__file__).parent.glob(f"{prefix}*.py")}
-    assert suites == {*files, "test_operations", "test_ports"}
+    assert suites == {*files, "test_fault_families", "test_operations", "test_ports"}
 
 
 @pytest.mark.parametrize("role", list(Role))
