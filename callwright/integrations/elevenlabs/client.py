@@ -40,6 +40,7 @@ class ElevenLabsClient:
             NAME,
             settings.base_url.rstrip("/"),
             headers={"xi-api-key": key},
+            timeout_s=settings.request_timeout_s,
             secrets=self._secrets,
             classify=self._classify,
             clock=clock,

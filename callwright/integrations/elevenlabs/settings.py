@@ -40,6 +40,13 @@ class ElevenLabsSettings(IntegrationSettings):
         ge=0,
         description="Do not dial when fewer credits are left than this; a minute of talk costs about 400.",
     )
+    request_timeout_s: float = Field(
+        10.0,
+        validation_alias="ELEVENLABS_REQUEST_TIMEOUT_S",
+        gt=0,
+        le=60,
+        description="Seconds to wait for an answer of the platform's REST interface.",
+    )
     audio_format: AudioFormatName = Field(
         "pcm_16000",
         validation_alias="ELEVENLABS_AUDIO_FORMAT",

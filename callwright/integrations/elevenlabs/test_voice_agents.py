@@ -158,6 +158,20 @@ async def test_broken_connections_and_nonsense(
             await agents.prepare(start())
 
 
+@pytest.mark.parametrize("where", [SUBSCRIPTION, SIGNED_URL])
+async def test_answers_that_never_come(
+    build: Build, simulator: ElevenLabsSimulator, start: Start, where: str
+) -> None:
+    agents = build(ELEVENLABS_REQUEST_TIMEOUT_S="0.2")
+    simulator.faults.add(Fault(where, FaultKind.HANG, times=3))
+    if where == SUBSCRIPTION:
+        assert (await agents.prepare(start())).conversation_id, "credits are not worth waiting for"
+    else:
+        with pytest.raises(VendorAmbiguous):
+            await agents.prepare(start())
+    assert (await agents.prepare(start())).conversation_id
+
+
 async def test_an_address_where_nobody_is(build: Build, start: Start) -> None:
     with pytest.raises(VendorUnreachable):
         await build(ELEVENLABS_BASE_URL="http://127.0.0.1:9").prepare(start())

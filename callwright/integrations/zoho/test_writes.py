@@ -145,6 +145,18 @@ async def test_a_lost_request_is_told_and_may_be_repeated(crm: ZohoCrm, simulato
     assert len(simulator.writes(LEAD)) == 1
 
 
+async def test_answers_that_never_come(bench: Bench, simulator: ZohoSimulator) -> None:
+    crm = bench.crm(ZOHO_TIMEOUT_S="1")
+    await crm.fields("Leads")
+    simulator.faults.add(Fault(_PUT, FaultKind.HANG))
+    with pytest.raises(VendorAmbiguous):
+        await crm.update("Leads", LEAD, {"Budget": 500})
+    assert len(simulator.traffic.named(_PUT)) <= 1
+    assert (await crm.update("Leads", LEAD, {"Budget": 500})).written == ("Budget",)
+    simulator.faults.add(Fault(f"GET /crm/v8/Leads/{LEAD}", FaultKind.HANG))
+    assert await crm.get("Leads", LEAD) is not None, "what changes nothing is asked again"
+
+
 async def test_a_lost_answer_to_an_insert_gives_one_entry(crm: ZohoCrm, simulator: ZohoSimulator) -> None:
     simulator.faults.add(Fault("POST /crm/v8/Calls", FaultKind.DROP_AFTER))
     first = await crm.log_call(activity())
