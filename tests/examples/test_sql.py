@@ -7,7 +7,6 @@ from sqlalchemy import text
 
 from callwright.storage import holds
 from callwright.storage.database import Database
-from tests.databases import database, database_url, open_database, postgres_server  # noqa: F401  (fixtures by name)
 
 OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 _ELSEWHERE = ("DROP SCHEMA", "PRAGMA")
@@ -23,7 +22,7 @@ def statements() -> list[str]:
 
 
 async def test_the_statements_can_be_run_and_nobody_is_dialled_after_a_restore(
-    database: Database,  # noqa: F811
+    database: Database,
 ) -> None:
     assert len(statements()) == 4
     for _ in range(2):  # who is interrupted begins again

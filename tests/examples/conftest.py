@@ -1,0 +1,5 @@
+"""Fixtures: the databases."""
+
+from tests.databases import database, database_url, open_database, postgres_server
+
+__all__ = ["database", "database_url", "open_database", "postgres_server"]
