@@ -6,11 +6,12 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, cast
 
 import psycopg
-from sqlalchemy import event, text
+from sqlalchemy import ColumnElement, Engine, Interval, event, func, literal, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -20,11 +21,14 @@ from sqlalchemy.sql.schema import Table
 from callwright.domain.errors import ConfigurationError, Problem
 from callwright.ports.clock import Clock
 from callwright.storage.cipher import Cipher
-from callwright.storage.columns import to_json
+from callwright.storage.columns import Moment, to_json
 
 SQLITE_FILE = "app.db"
 WAIT_S = 30
 """Longest wait for a turn to write, a pooled connection, or a lock of the database, in seconds."""
+
+QUIET: dict[str, Any] = {"hide_parameters": True}
+"""What every engine is created with: numbers, names and tokens do not belong into the text of an error."""
 
 _PING_S = 5
 _SQLITE_READERS = 4
@@ -112,13 +116,15 @@ class Database:
             "json_serializer": to_json,
             "execution_options": {_FACTS: facts},
             "pool_timeout": WAIT_S,
-            "hide_parameters": True,  # an error of the driver must not show tokens
+            **QUIET,
         }
         if self.is_sqlite:
             writer = create_async_engine(self.url, pool_size=1, max_overflow=0, **common)
             _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", query_only=False)
             reader = create_async_engine(self.url, pool_size=_SQLITE_READERS, max_overflow=0, **common)
             _prepare_sqlite(reader, begin="BEGIN", query_only=True)
+            keep_values_out_of_errors(writer.sync_engine)
+            keep_values_out_of_errors(reader.sync_engine)
             return writer, reader
         engine = create_async_engine(
             self.url,
@@ -129,6 +135,7 @@ class Database:
             connect_args=postgres_arguments(self.url),
             **common,
         )
+        keep_values_out_of_errors(engine.sync_engine)
         return engine, engine.execution_options(postgresql_readonly=True)
 
 
@@ -163,18 +170,29 @@ def _sqlite_url(parsed: URL) -> URL:
 
 def postgres_arguments(url: URL) -> dict[str, Any]:
     """Connection arguments that bound every wait at the server; options of the URL are kept."""
-    given = url.query.get("options", "")
     ours = f"-c timezone=UTC -c lock_timeout={WAIT_S}s -c idle_in_transaction_session_timeout=60s"
-    options = f"{ours} {given if isinstance(given, str) else ' '.join(given)}".strip()
-    return {"options": options, "application_name": "callwright", "connect_timeout": 10}
+    return {"options": _with_options(url, ours), "application_name": "callwright", "connect_timeout": 10}
+
+
+_SERVER_KEEPALIVES = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
+"""Its own default lets the server hold the locks of a machine that lost its power for two hours."""
+
+
+def _with_options(url: URL, ours: str) -> str:
+    given = url.query.get("options", "")
+    return f"{ours} {given if isinstance(given, str) else ' '.join(given)}".strip()
 
 
 async def connect_directly(url: URL, application: str) -> psycopg.AsyncConnection[Any]:
-    """A connection of its own in autocommit, outside the pool, that notices a dead peer; PostgreSQL only."""
+    """A connection of its own in autocommit, outside the pool; PostgreSQL only.
+
+    Each side notices within some 20 s when the other is gone without a word.
+    """
     conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
     return await psycopg.AsyncConnection.connect(
         conninfo,
         autocommit=True,
+        options=_with_options(url, _SERVER_KEEPALIVES),
         application_name=application,
         connect_timeout=10,
         keepalives_idle=10,
@@ -237,6 +255,25 @@ async def lock(conn: AsyncConnection, name: str) -> None:
     """Hold a named lock until the transaction ends; on SQLite writers exclude each other anyway."""
     if conn.dialect.name == "postgresql":
         await conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key(name)})
+
+
+def now_of(conn: AsyncConnection, later: timedelta = timedelta()) -> ColumnElement[datetime]:
+    """The database's own time, or that much later, for what machines whose clocks differ have to agree on."""
+    if conn.dialect.name == "postgresql":
+        return func.clock_timestamp() + literal(later, Interval())
+    return literal(datetime.now(UTC) + later, Moment())
+
+
+def keep_values_out_of_errors(engine: Engine) -> None:
+    """Cut the driver's messages after their first line: PostgreSQL quotes values in the ones below."""
+
+    @event.listens_for(engine, "handle_error")
+    def cut(context: Any) -> None:
+        if context.connection is None:
+            return  # why the server cannot be reached is told whole
+        for error in (context.original_exception, context.sqlalchemy_exception):
+            if error is not None and error.args and isinstance(error.args[0], str):
+                error.args = (error.args[0].partition("\n")[0], *error.args[1:])
 
 
 def facts_of(conn: AsyncConnection) -> Facts:

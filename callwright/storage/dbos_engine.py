@@ -11,7 +11,13 @@ from sqlalchemy import Engine, create_engine, event
 
 from callwright.domain.errors import CallwrightError
 from callwright.storage.columns import to_json
-from callwright.storage.database import WAIT_S, Database, postgres_arguments
+from callwright.storage.database import (
+    QUIET,
+    WAIT_S,
+    Database,
+    keep_values_out_of_errors,
+    postgres_arguments,
+)
 
 ENGINE_FILE = "engine.db"
 
@@ -71,12 +77,15 @@ def quieten() -> None:
 
 def engine_for(database: Database) -> Engine:
     """The engine of DBOS's own tables: a WAL file in the data folder, or our PostgreSQL database."""
-    limits: dict[str, Any] = {"pool_size": _POOL, "max_overflow": 0, "pool_timeout": WAIT_S}
+    limits: dict[str, Any] = {"pool_size": _POOL, "max_overflow": 0, "pool_timeout": WAIT_S, **QUIET}
     if not database.is_sqlite:
-        return create_engine(
+        engine = create_engine(
             database.url, connect_args=postgres_arguments(database.url), pool_pre_ping=True, **limits
         )
+        keep_values_out_of_errors(engine)
+        return engine
     engine = create_engine(f"sqlite:///{database.data_dir / ENGINE_FILE}", **limits)
+    keep_values_out_of_errors(engine)
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: Any) -> None:

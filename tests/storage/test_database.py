@@ -7,16 +7,18 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, select, text
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
 
 from callwright.domain.errors import ConfigurationError
 from callwright.ports.clock import SystemClock
-from callwright.storage import attempts, leases
+from callwright.storage import attempts, rates
 from callwright.storage.database import Database, parse_url
+from callwright.storage.dbos_engine import engine_for
 from callwright.storage.migrations import configuration, upgrade
+from callwright.storage.schema import attempts as attempts_table
 from callwright.storage.schema import metadata
-from tests.databases import OpenDatabase
+from tests.databases import SECRET_KEY, OpenDatabase
 from tests.storage.samples import NOON, an_attempt, stored
 
 
@@ -196,14 +198,14 @@ async def test_a_named_lock_excludes_others(open_database: OpenDatabase, databas
 
 
 async def test_fifty_writers_at_once(database: Database) -> None:
-    async def one(number: int) -> None:
-        async with database.write() as conn:
-            assert await leases.take(conn, "scope", f"h{number}", 100, NOON + timedelta(days=3650))
+    waits: list[float] = []
 
-    await asyncio.gather(*(one(number) for number in range(50)))
-    async with database.read() as conn:
-        assert await leases.held(conn, "scope", NOON) == 50
-        assert len((await conn.execute(select(metadata.tables["leases"]))).all()) == 50
+    async def one() -> None:
+        async with database.write() as conn:
+            waits.append(await rates.reserve(conn, "scope", NOON, 1.0, 1))
+
+    await asyncio.gather(*(one() for _ in range(50)))
+    assert sorted(waits) == [float(second) for second in range(50)]
 
 
 async def test_connections_that_the_server_dropped_are_made_anew(
@@ -221,3 +223,38 @@ async def test_connections_that_the_server_dropped_are_made_anew(
     async with database.read() as conn:
         assert await attempts.get(conn, attempt.id) == attempt
     await stored(database)
+
+
+async def test_an_error_of_the_database_shows_no_values(database: Database) -> None:
+    attempt = await stored(database, phone="+447700900777", summary="said in confidence")
+    values = {"id": attempt.id, "summary": "said in confidence"}
+    with pytest.raises(IntegrityError) as caught:
+        async with database.write() as conn:
+            await conn.execute(attempts_table.insert().values(**values))
+    for shown in (str(caught.value), repr(caught.value), str(caught.value.orig)):
+        assert "confidence" not in shown
+        assert attempt.id not in shown
+
+
+async def test_an_error_of_the_engine_below_the_workflows_shows_no_values(database: Database) -> None:
+    engine = engine_for(database)
+    try:
+        with engine.begin() as conn:
+            conn.execute(text("CREATE TABLE secrets_of_people (phone text PRIMARY KEY)"))
+            insert = text("INSERT INTO secrets_of_people VALUES (:phone)")
+            conn.execute(insert, {"phone": "+447700900777"})
+        with pytest.raises(IntegrityError) as caught, engine.begin() as conn:
+            conn.execute(insert, {"phone": "+447700900777"})
+    finally:
+        engine.dispose()
+    for shown in (str(caught.value), repr(caught.value), str(caught.value.orig)):
+        assert "7700900777" not in shown
+
+
+async def test_a_server_that_is_away_is_told_whole(tmp_path: Path) -> None:
+    database = await Database.open(
+        "postgresql://nobody@127.0.0.1:9/none", data_dir=tmp_path, clock=SystemClock(), secret_key=SECRET_KEY
+    )
+    with pytest.raises(OperationalError, match="Is the server running"):
+        await database.ping()
+    await database.close()

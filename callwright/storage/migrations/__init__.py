@@ -10,6 +10,7 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import URL, Connection
 
 from callwright.domain.errors import ConfigurationError, Problem
+from callwright.storage.database import QUIET, keep_values_out_of_errors
 
 _LOCK = "SELECT pg_advisory_xact_lock(4733812216087121773)"
 _WAIT_S = 120
@@ -21,12 +22,13 @@ def upgrade(url: URL) -> None:
     Raises ConfigurationError when the database was written by a newer version of Callwright.
     """
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url.set(drivername="sqlite+pysqlite"))
+        engine = create_engine(url.set(drivername="sqlite+pysqlite"), **QUIET)
         event.listen(engine, "connect", _connect_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
         arguments = {"options": f"-c lock_timeout={_WAIT_S}s", "connect_timeout": 10}
-        engine = create_engine(url, connect_args=arguments)
+        engine = create_engine(url, connect_args=arguments, **QUIET)
+    keep_values_out_of_errors(engine)
     try:
         with engine.begin() as conn:
             if conn.dialect.name == "postgresql":
