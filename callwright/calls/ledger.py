@@ -1,6 +1,5 @@
 """Changes calls: one locked row, its transition table, its log and its timers, in one transaction."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -15,7 +14,7 @@ from callwright.domain.events import CallEvent
 from callwright.domain.states import CallState, Signal, advance
 from callwright.ports.clock import Clock
 from callwright.storage import attempts, events, timers
-from callwright.storage.bus import Bus
+from callwright.storage.bus import Bus, News
 from callwright.storage.database import Database
 
 TOPIC = "call"
@@ -102,21 +101,15 @@ class Ledger:
         self.clock = clock
         self.bus = bus
         self._wakers: list[Callable[[], None]] = []
-        self._news = asyncio.Event()
+        self._news = News()
 
     async def news(self, limit_s: float) -> None:
         """Wait until something is committed here, or told by another process, or for `limit_s` seconds."""
-        event = self._news
-        try:
-            async with asyncio.timeout(limit_s):
-                await event.wait()
-        except TimeoutError:
-            return
+        await self._news.wait(limit_s)
 
     def tell(self) -> None:
-        """Wake whoever waits for news."""
-        told, self._news = self._news, asyncio.Event()
-        told.set()
+        """Wake whoever waits for news; in a storm of them, a few times a second."""
+        self._news.tell()
 
     def on_change(self, waker: Callable[[], None]) -> None:
         """Call back after every committed change made by this process."""

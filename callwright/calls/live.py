@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 _BATCH = 200
 _STOP_S = 20.0
+_CANCELS, _CANCEL_S = 3, 0.7
 
 
 class LiveCalls:
@@ -38,6 +39,7 @@ class LiveCalls:
     def start(self) -> None:
         """Listen for changed calls."""
         self._bus.subscribe(TOPIC, self.notice)
+        self._bus.on_missed(self.notice_all)
 
     def on_wake(self, waker: Callable[[], None]) -> None:
         """Call back when there is something to sweep."""
@@ -56,6 +58,13 @@ class LiveCalls:
             running[0].notice()
         else:
             self.wake()
+
+    def notice_all(self) -> None:
+        """Changes may have been missed: everybody looks, once."""
+        self._tools.ledger.tell()
+        for conversation, _ in self._running.values():
+            conversation.notice()
+        self.wake()
 
     @property
     def count(self) -> int:
@@ -114,9 +123,12 @@ class LiveCalls:
         tasks = [task for _, task in self._running.values()]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=_STOP_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await _cancel(late)
+
+    async def abandon(self) -> None:
+        """Drop every conversation without a word to the people: they are in other hands now."""
+        self._stopping = True
+        await _cancel({task for _, task in self._running.values()})
 
     def recording_path(self, name: str) -> Path:
         """Where a recording lies."""
@@ -132,3 +144,16 @@ class LiveCalls:
     def _over(self, attempt_id: str, _task: asyncio.Task[None]) -> None:
         self._running.pop(attempt_id, None)
         self.wake()
+
+
+async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel for good: the first cancellation may only end the talk, and a farewell begins."""
+    for _ in range(_CANCELS):
+        tasks = {task for task in tasks if not task.done()}
+        if not tasks:
+            return
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_CANCEL_S)
+    if tasks := {task for task in tasks if not task.done()}:
+        log.error("conversations did not stop", count=len(tasks))

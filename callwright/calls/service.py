@@ -75,10 +75,13 @@ class CallService:
         version, agent = await self._agents.get(new.agent)
         attempt = self._attempt(new, version, agent)
         async with self._ledger.database.write() as conn:
-            earlier = await attempts.get(conn, attempt.id) if new.dedup_key is not None else None
-            if earlier is not None:
+            try:
+                await attempts.insert(conn, attempt)
+            except Conflict:
+                earlier = await attempts.get(conn, attempt.id) if new.dedup_key is not None else None
+                if earlier is None:
+                    raise
                 return earlier
-            await attempts.insert(conn, attempt)
             created = CallEvent(
                 "created", attempt.created_at, new.source, {"agent": f"{new.agent}@{version}"}
             )

@@ -25,14 +25,47 @@ _CHECK_LIMIT_S = 5.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 15.0
 _CLOSE_S = 5.0
+_GATHER_S = 0.02
+_WAKE_EVERY_S = 0.1
 _SEPARATOR = "\x1f"
+
+
+class News:
+    """Wakes everybody who waits, at most every tenth of a second, however much there is to tell."""
+
+    def __init__(self, every_s: float = _WAKE_EVERY_S) -> None:
+        self._every_s = every_s
+        self._event = asyncio.Event()
+        self._next_at = 0.0
+        self._planned: asyncio.TimerHandle | None = None
+
+    def tell(self) -> None:
+        """There is news."""
+        loop = asyncio.get_running_loop()
+        if self._planned is None:
+            self._planned = loop.call_at(max(self._next_at, loop.time()), self._wake, loop)
+
+    async def wait(self, limit_s: float) -> None:
+        """Wait for news, or for `limit_s` seconds."""
+        event = self._event
+        try:
+            async with asyncio.timeout(limit_s):
+                await event.wait()
+        except TimeoutError:
+            return
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._planned = None
+        self._next_at = loop.time() + self._every_s
+        told, self._event = self._event, asyncio.Event()
+        told.set()
 
 
 class Bus:
     """Publishes keys under topics to the callbacks of every process on this database.
 
     On SQLite there is one process. On PostgreSQL notifications travel by LISTEN and NOTIFY; equal ones that
-    wait to be sent are merged, and any may be lost while the database is away.
+    wait to be sent, or come within a moment, are merged. Any may be lost while the database is away.
     """
 
     def __init__(self, database: Database) -> None:
@@ -41,8 +74,13 @@ class Bus:
         self._callbacks: dict[str, list[Callback]] = {}
         self._waiting: dict[tuple[str, str], None] = {}
         self._wake = asyncio.Event()
-        self._listening = asyncio.Event()
+        self._missed: list[Callable[[], None]] = []
+        self._heard: dict[tuple[str, str], None] = {}
         self._tasks: list[asyncio.Task[None]] = []
+
+    def on_missed(self, callback: Callable[[], None]) -> None:
+        """Call back once other processes are heard, at first and again: what they told before was missed."""
+        self._missed.append(callback)
 
     def subscribe(self, topic: str, callback: Callback) -> Callable[[], None]:
         """Call back with every key published under a topic, here or elsewhere; returns what ends that."""
@@ -78,11 +116,6 @@ class Bus:
             self._waiting.pop(next(iter(self._waiting)))
         self._waiting[topic, key] = None
         self._wake.set()
-
-    async def listening(self) -> None:
-        """Wait until other processes are heard."""
-        if self._tasks:
-            await self._listening.wait()
 
     async def close(self) -> None:
         """Send what waits, as far as that is possible within five seconds, and stop listening."""
@@ -122,7 +155,8 @@ class Bus:
         conn = await connect_directly(self._database.url, "callwright bus")
         try:
             await conn.execute(f"LISTEN {CHANNEL}")
-            self._listening.set()
+            for callback in self._missed:
+                callback()
             while True:
                 async for message in conn.notifies(timeout=_CHECK_EVERY_S):
                     self._receive(message)
@@ -130,13 +164,22 @@ class Bus:
                 async with asyncio.timeout(_CHECK_LIMIT_S):
                     await conn.execute("SELECT 1")
         finally:
-            self._listening.clear()
             await conn.close()
 
     def _receive(self, message: psycopg.Notify) -> None:
         sender, _, rest = message.payload.partition(_SEPARATOR)
         topic, found, key = rest.partition(_SEPARATOR)
-        if found and sender != self._sender:
+        if not found or sender == self._sender:
+            return
+        if not self._heard:
+            asyncio.get_running_loop().call_later(_GATHER_S, self._deliver_heard)
+        self._heard[topic, key] = None
+        if len(self._heard) >= _MOST_WAITING:
+            self._deliver_heard()
+
+    def _deliver_heard(self) -> None:
+        heard, self._heard = self._heard, {}
+        for topic, key in heard:
             self._deliver(topic, key)
 
     async def _send(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from sqlalchemy import text
 
-from callwright.storage.bus import Bus
+from callwright.storage.bus import Bus, News
 from callwright.storage.database import Database
 from tests.databases import OpenDatabase
 
@@ -19,8 +19,12 @@ async def until(condition: Callable[[], bool], within_s: float = 10) -> None:
 async def buses(database: Database, open_database: OpenDatabase) -> AsyncIterator[list[Bus]]:
     both = [Bus(database), Bus(await open_database())]
     for bus in both:
+        hears = asyncio.Event()
+        bus.on_missed(hears.set)
         await bus.start()
-        await bus.listening()
+        if not database.is_sqlite:
+            async with asyncio.timeout(10):
+                await hears.wait()
     yield both
     for bus in both:
         await bus.close()
@@ -78,7 +82,9 @@ async def test_a_lost_connection_is_made_anew(buses: list[Bus], database: Databa
     if database.is_sqlite:
         pytest.skip("SQLite has no connection to lose")
     heard: list[str] = []
+    woken: list[int] = []
     buses[1].subscribe("call", heard.append)
+    buses[1].on_missed(lambda: woken.append(1))
     kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'callwright bus'"
     async with database.write() as conn:
         killed = len((await conn.execute(text(kill))).all())
@@ -93,3 +99,51 @@ async def test_a_lost_connection_is_made_anew(buses: list[Bus], database: Databa
 
     async with asyncio.timeout(10):
         await publish_until_heard()
+    assert woken == [1], "whoever missed something looks once"
+
+
+async def test_a_storm_about_one_call_is_told_to_others_a_few_times(
+    buses: list[Bus], database: Database
+) -> None:
+    if database.is_sqlite:
+        pytest.skip("SQLite has one process")
+    heard: list[str] = []
+    buses[1].subscribe("call", heard.append)
+    # As ten processes together would send them: one alone merges equal keys before it sends.
+    for _ in range(20):
+        async with database.write() as conn:
+            for number in range(10):
+                await conn.execute(
+                    text("SELECT pg_notify('callwright', :payload)"),
+                    {"payload": "\x1f".join((f"other {number}", "call", "c1"))},
+                )
+    await buses[0].publish("call", "last")
+    await until(lambda: "last" in heard)
+    assert 0 < heard.count("c1") <= 40, "200 notifications came in"
+
+
+async def test_news_wake_everybody_at_most_ten_times_a_second() -> None:
+    news, woken = News(), [0, 0, 0]
+
+    async def follow(number: int) -> None:
+        while True:
+            await news.wait(10)
+            woken[number] += 1
+
+    followers = [asyncio.create_task(follow(number)) for number in range(3)]
+    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    news.tell()
+    await until(lambda: woken == [1, 1, 1])
+    assert loop.time() - started < 0.09, "the first news are told at once"
+    while loop.time() < started + 0.5:
+        news.tell()
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.15)
+    assert 4 <= woken[0] <= 7
+    assert woken == [woken[0]] * 3
+    assert await news.wait(0.01) is None
+    for follower in followers:
+        follower.cancel()
+    await asyncio.gather(*followers, return_exceptions=True)
