@@ -2,8 +2,9 @@
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -44,6 +45,10 @@ from callwright.storage.vault import Secrets, Tokens
 log = structlog.get_logger(__name__)
 
 RECORDINGS = "recordings"
+_STOP_S = 30.0
+_LEAST_S = 1.0
+_FAREWELLS_S = 23.0
+_DROP_S = 6.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -74,7 +79,7 @@ class Callwright:
         self.media = MediaPlane(clock, self.directory.carrier, metrics=metrics)
         self.recordings = RecordingStore(settings.data_dir / RECORDINGS, clock.monotonic, metrics)
         self._http_tools = HttpTools()
-        self._started = False
+        self._started = self._calls_ended = False
         self._build_calls()
 
     @classmethod
@@ -95,7 +100,8 @@ class Callwright:
     async def start(self) -> None:
         """Take up work: durable workflows, webhooks, timers, conversations, and what a dead process left.
 
-        Raises ConfigurationError when another process uses the same data folder with SQLite.
+        Raises ConfigurationError when another process uses the same data folder with SQLite, or with PostgreSQL
+        the same slot or media address.
         """
         await asyncio.to_thread(self.recordings.mend)
         await self.bus.start()
@@ -106,26 +112,51 @@ class Callwright:
         self._started = True
         log.info("started", process=self.process_id)
 
-    async def stop(self) -> None:
-        """End conversations politely and release everything, within about half a minute."""
+    async def stop(self) -> bool:
+        """End conversations politely and release everything, within about half a minute whatever raises or hangs.
+
+        False when something did not stop; the log tells what.
+        """
         self._started = False
+        stopped = True
+        deadline = self.clock.monotonic() + _STOP_S
         await self.end_calls()
-        await self.sweeper.stop()
-        await self.workflows.close()
-        await self.recovery.leave()
-        await self.media.close()
-        await self.recordings.close()
-        await self._http_tools.close()
-        await self.directory.close()
-        await self._tokens.close()
-        await self.bus.close()
-        await self.database.close()
+        steps: tuple[tuple[str, Callable[[], Awaitable[None]], float], ...] = (
+            ("sweeper", self.sweeper.stop, 6.0),
+            ("workflows", self.workflows.close, 20.0),
+            ("process", self.recovery.leave, 4.0),
+            ("media", self.media.close, 3.0),
+            ("recordings", self.recordings.close, 5.0),
+            ("tools", self._http_tools.close, 3.0),
+            ("integrations", self.directory.close, 3.0),
+            ("tokens", self._tokens.close, 3.0),
+            ("notifications", self.bus.close, 6.0),
+            ("database", self.database.close, 5.0),
+        )
+        for name, step, limit_s in steps:
+            left_s = max(deadline - self.clock.monotonic(), _LEAST_S)
+            stopped &= await _within(min(limit_s, left_s), name, step)
+        return stopped
 
     async def end_calls(self) -> None:
-        """Dial nobody any more, and end the conversations that run here politely."""
+        """Dial nobody any more, and end the conversations that run here politely.
+
+        Where others have given this process up they look after its people: then everything is dropped in silence.
+        """
+        if self._calls_ended:
+            return
+        self._calls_ended = True
         self.sweeper.hold()
         self._gatekeeper.close()
-        await self.live.stop()
+        if not self.fenced.is_set():
+            await _within(_FAREWELLS_S, "conversations", self.live.stop)
+            return
+        await _within(_DROP_S, "sweeper", self.sweeper.stop)
+        await asyncio.gather(
+            _within(_DROP_S, "recovery", self.recovery.drop),
+            _within(_DROP_S, "conversations", self.live.abandon),
+            _within(_DROP_S, "workflows", partial(self.workflows.close, at_once=True)),
+        )
 
     async def ready(self) -> dict[str, str]:
         """Each part and how it is: `ok`, or what is wrong."""
@@ -158,7 +189,8 @@ class Callwright:
         rules = DialRules(self.process_id, settings.default_region)
         dialer = Dialer(ledger, directory, book, gatekeeper, self.workflows, self.counters, rules)
         fetched = CarrierRecordings(directory, self.recordings.folder, self.clock)
-        finisher = Finisher(ledger, directory, book, CrmWriter(ledger, directory), fetched, self.workflows)
+        writer = CrmWriter(ledger, directory, self.process_id)
+        finisher = Finisher(ledger, directory, book, writer, fetched, self.workflows)
         self.workflows.register(DIAL, dialer.run)
         self.workflows.register(FINISH, finisher.run)
         reconciler = Reconciler(ledger, directory, book)
@@ -169,7 +201,7 @@ class Callwright:
         )
         self.live = LiveCalls(tools, self.bus, self.recordings.folder)
         inbox = Inbox(ledger, book, self.process_id)
-        facts = ProcessFacts(self.process_id, settings.our_base_url, self.fenced.set)
+        facts = ProcessFacts(self.process_id, settings.slot, self.media_url(), self.fenced.set)
         self.recovery = Recovery(ledger, self.workflows, book, reconciler, farewell, self.live, facts)
         sweep = SweepRules(self.process_id, settings.max_concurrent_calls, settings.keep_recordings_days)
         upkeep = Upkeep(
@@ -183,6 +215,21 @@ class Callwright:
             ledger, self.workflows, inbox, reconciler, self.live, self.recovery, upkeep, sweep
         )
         self.calls = CallService(ledger, directory, book, inbox, self.live, region=settings.default_region)
+
+
+async def _within(limit_s: float, name: str, step: Callable[[], Awaitable[None]]) -> bool:
+    """One step of the stop: its error or delay is logged, and the next step is not kept waiting."""
+    task = asyncio.ensure_future(step())
+    try:
+        await asyncio.wait({task}, timeout=limit_s)
+    finally:
+        if not task.done():
+            task.cancel()
+            log.error("a part did not stop", part=name, within_s=round(limit_s, 1))
+    if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a part failed while it stopped", part=name, exc_info=error)
+        return False
+    return task.done()
 
 
 def _make_folders(data_dir: Path) -> None:

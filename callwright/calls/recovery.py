@@ -1,12 +1,14 @@
 """After a crash: who is dead, what was theirs, and what becomes of the people on the line."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callwright.calls.agents import AgentBook
 from callwright.calls.farewell import Farewell
@@ -15,17 +17,23 @@ from callwright.calls.ledger import Ledger, TimerKind
 from callwright.calls.live import LiveCalls
 from callwright.calls.reconciling import Reconciler
 from callwright.domain.attempt import Attempt
-from callwright.domain.errors import Conflict, VendorError
+from callwright.domain.errors import ConfigurationError, Conflict, Problem, VendorError
 from callwright.domain.outcome import EndReason, HangUpBy
 from callwright.domain.states import LIVE, CallState, Signal
 from callwright.ports.carrier import HangUpCause
 from callwright.ports.workflows import Workflows
-from callwright.storage import attempts, inbox, processes, timers
+from callwright.storage import attempts, crm_writes, inbox, processes, timers
 
 log = structlog.get_logger(__name__)
 
 _DEAD_AFTER = timedelta(seconds=10)
+"""Silence of that length, without the lock that a living process holds, is a death."""
+
+_BROKEN_AFTER_S = 5.0
+_PLACE_FREE_WITHIN_S = 3.0
+_LOOK_EVERY_S = 0.25
 _BATCH = 500
+_MOST_TALKING = 2000
 _AT_ONCE = 32
 _HUNG_UP_WITHIN_S = 50.0
 _DIED = "the process that held the call died"
@@ -35,10 +43,11 @@ _OWNED = (CallState.DIALING, CallState.UNKNOWN, *LIVE)
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """This process: its id and address, and what to do when the others have given it up."""
+    """This process: its id, its place among the others, and what to do when they have given it up."""
 
     id: str
-    base_url: str
+    slot: str
+    media_url: str
     on_fenced: Callable[[], None]
 
 
@@ -63,68 +72,119 @@ class Recovery:
         self._live = live
         self._process = process
         self._in_care: dict[str, asyncio.Task[None]] = {}
+        self._mute: set[str] = set()
+        self._last_beat = self._beats_since = -math.inf
 
     async def announce(self) -> None:
-        """Tell the other processes about this one; alone on SQLite, all earlier ones are dead."""
-        now = self._ledger.clock.now()
-        earlier: list[processes.Process] = []
-        async with self._ledger.database.write() as conn:
-            if self._ledger.database.is_sqlite:
+        """Tell the other processes about this one, and take over from dead ones that had its place.
+
+        On SQLite all earlier ones are dead. Raises ConfigurationError when a living one has our slot or media address.
+        """
+        if self._ledger.database.is_sqlite:
+            async with self._ledger.database.read() as conn:
                 earlier = await processes.active(conn)
-            await processes.announce(
-                conn,
-                self._process.id,
-                base_url=self._process.base_url,
-                roles=("api", "work", "media"),
-                now=now,
-            )
-        for process in earlier:
-            await self._adopt(process.id, now)
+            for process in earlier:
+                await self._give_up(process)
+        clock = self._ledger.clock
+        deadline = clock.monotonic() + _PLACE_FREE_WITHIN_S
+        while rivals := await self._enter():
+            living = [process for process in rivals if not await self._give_up(process)]
+            if living and clock.monotonic() >= deadline:
+                raise ConfigurationError(self._taken_by(living[0]))
+            if living:
+                await asyncio.sleep(_LOOK_EVERY_S)
 
     async def beat(self) -> None:
         """Say that we live, and take over from those that do not."""
-        now = self._ledger.clock.now()
         async with self._ledger.database.write() as conn:
-            alive = await processes.heartbeat(conn, self._process.id, now)
-            dead = await processes.stale(conn, now - _DEAD_AFTER)
+            alive = await processes.heartbeat(conn, self._process.id)
+            silent = await processes.silent(conn, _DEAD_AFTER)
         if not alive:
             log.error("others gave this process up; it stops, because its calls are theirs now")
             self._process.on_fenced()
             return
-        for process in dead:
-            await self._adopt(process.id, now)
+        if self._may_judge():
+            mute = {
+                process.id for process in silent if not await self._give_up(process, silent_for=_DEAD_AFTER)
+            }
+            for process_id in mute - self._mute:
+                log.error("a process lives but is silent: its database, or it, hangs", process=process_id)
+            self._mute = mute
         await self._care_for_orphans()
 
-    async def leave(self) -> None:
-        """Drop what is under way and tell the others that this process stops."""
+    async def drop(self) -> None:
+        """Drop what is under way."""
         tasks = list(self._in_care.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._release(self._process.id, self._ledger.clock.now())
 
-    async def _adopt(self, process_id: str, now: datetime) -> None:
-        """Its workflows first: a crash in between leaves it to be found again."""
-        adopted = await self._workflows.adopt(process_id)
-        if await self._release(process_id, now):
-            log.warning("took over from a dead process", process=process_id, workflows=adopted)
-
-    async def _release(self, process_id: str, now: datetime) -> bool:
-        """Note that a process is gone; the timers and webhooks that it had in hand are free at once."""
+    async def leave(self) -> None:
+        """Drop what is under way and tell the others that this process stops; its work has stopped already."""
+        await self.drop()
         async with self._ledger.database.write() as conn:
-            await timers.release(conn, process_id)
-            await inbox.release(conn, process_id, now)
-            return await processes.gone(conn, process_id, now)
+            await self._release(conn, self._process.id)
+            await crm_writes.release(conn, self._process.id)
+            await processes.gone(conn, self._process.id)
+
+    async def _enter(self) -> list[processes.Process]:
+        async with self._ledger.database.write() as conn:
+            return await processes.announce(
+                conn, self._process.id, slot=self._process.slot, media_url=self._process.media_url
+            )
+
+    def _taken_by(self, other: processes.Process) -> Problem:
+        same_slot = other.slot == self._process.slot
+        name, value = ("CALLWRIGHT_SLOT", other.slot) if same_slot else ("MEDIA_BASE_URL", other.media_url)
+        heard_at = f"{other.heartbeat_at:%H:%M:%S} UTC"
+        what = f"{value} is in use by the running process {other.id}, last heard of at {heard_at}."
+        remedy = "Stop that one, or give each process a CALLWRIGHT_SLOT and a MEDIA_BASE_URL of its own."
+        return Problem(name, what, remedy)
+
+    def _may_judge(self) -> bool:
+        """Whether our own beats are unbroken for so long that the silence of others is not the database's."""
+        now = self._ledger.clock.monotonic()
+        if now - self._last_beat > _BROKEN_AFTER_S:
+            self._beats_since = now
+        self._last_beat = now
+        return now - self._beats_since >= _DEAD_AFTER.total_seconds()
+
+    async def _give_up(self, process: processes.Process, *, silent_for: timedelta | None = None) -> bool:
+        """Take over from a process; False, and nothing happens, when it lives: when it holds its lock.
+
+        The verdict is committed first, while its lock is ours: whoever is given up finds out by its next beat.
+        Should we die after that, its workflows are found by whoever looks for those of processes that do not run.
+        """
+        async with self._workflows.if_dead(process.id) as dead:
+            if not dead:
+                return False
+            async with self._ledger.database.write() as conn:
+                if not await processes.gone(conn, process.id, silent_for=silent_for):
+                    return True
+                await self._release(conn, process.id)
+                if self._ledger.database.is_sqlite:
+                    # Elsewhere it may live on without its database, and send until its lease is over.
+                    await crm_writes.release(conn, process.id)
+            adopted = await self._workflows.adopt(process.id)
+        log.warning("took over from a dead process", process=process.id, slot=process.slot, workflows=adopted)
+        return True
+
+    async def _release(self, conn: AsyncConnection, process_id: str) -> None:
+        """The timers and webhooks that a process had in hand are free at once."""
+        await timers.release(conn, process_id)
+        await inbox.release(conn, process_id, self._ledger.clock.now())
 
     async def _care_for_orphans(self) -> None:
-        """Calls whose owner is not alive; each is claimed by the first who changes its row."""
+        """Calls whose owner does not run, or lost them; each is claimed by the first who changes its row."""
         async with self._ledger.database.read() as conn:
-            alive = {process.id for process in await processes.active(conn)}
-            owned = await attempts.in_states(conn, _OWNED, limit=_BATCH)
-        for attempt in owned:
+            orphans = await attempts.orphaned(conn, _OWNED, limit=_BATCH)
+            talking = await attempts.in_states(
+                conn, [CallState.TALKING], owner=self._process.id, limit=_MOST_TALKING
+            )
+        for attempt in [*orphans, *filter(self._is_lost, talking)]:
             if len(self._in_care) >= _AT_ONCE:
                 return
-            if attempt.id not in self._in_care and self._is_orphan(attempt, alive):
+            if attempt.id not in self._in_care:
                 task = asyncio.create_task(self._care(attempt), name=f"recovery {attempt.id}")
                 self._in_care[attempt.id] = task
                 task.add_done_callback(partial(self._cared, attempt.id))
@@ -132,12 +192,10 @@ class Recovery:
     def _cared(self, attempt_id: str, _task: asyncio.Task[None]) -> None:
         self._in_care.pop(attempt_id, None)
 
-    def _is_orphan(self, attempt: Attempt, alive: set[str]) -> bool:
-        """Nobody alive owns it; or we do, it talks, and its conversation is gone without having ended it."""
-        if attempt.owner != self._process.id:
-            return attempt.owner not in alive
-        talking = attempt.state is CallState.TALKING and attempt.end_reason is None
-        return talking and not attempt.carrier_data.get(HANDED_OVER) and not self._live.holds(attempt.id)
+    def _is_lost(self, attempt: Attempt) -> bool:
+        """Ours, talking, and its conversation is gone without having ended it."""
+        handed_over = attempt.carrier_data.get(HANDED_OVER)
+        return attempt.end_reason is None and not handed_over and not self._live.holds(attempt.id)
 
     async def _care(self, attempt: Attempt) -> None:
         with structlog.contextvars.bound_contextvars(call_id=attempt.id):

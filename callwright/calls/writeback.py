@@ -1,12 +1,15 @@
 """Writes a call's outcome to the CRM: each part once, whatever crashes between the request and our record of it."""
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callwright.calls.directory import Directory
 from callwright.calls.ledger import Ledger
@@ -24,9 +27,16 @@ SOURCE = "crm"
 MOST_TRIES = 12
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 1800.0
-_WRITE_LIMIT_S = 90.0
+_LEASE_S = 45.0
+"""For so long a part belongs to the process that sends it."""
+
+_WRITE_LIMIT_S = 40.0
+"""From the beginning of the lease; after it nothing is sent any more."""
+
+_LOOK_AGAIN_S = 5.0
 _NOTE_TITLE = 120
-_SENDING, _DONE, _REFUSED, _PARKED, _RETRY = "sending", "done", "refused", "parked", "retry"
+_DONE, _REFUSED, _PARKED, _RETRY = "done", "refused", "parked", "retry"
+_EXPECTED = (VendorError, Conflict, TimeoutError)
 FINAL = frozenset({_DONE, _REFUSED, _PARKED})
 
 
@@ -50,12 +60,13 @@ class WriteBack:
 class CrmWriter:
     """Writes the parts of one call's outcome that are due and not written yet."""
 
-    def __init__(self, ledger: Ledger, directory: Directory) -> None:
+    def __init__(self, ledger: Ledger, directory: Directory, process_id: str) -> None:
         self._ledger = ledger
         self._directory = directory
+        self._process_id = process_id
 
     async def write(self, attempt: Attempt, agent: AgentDefinition) -> WriteBack:
-        """Write what is due; parts that are refused for good do not block the others."""
+        """Write what is due; parts that are refused or fail do not block the others."""
         if attempt.crm is None or agent.crm is None:
             return WriteBack("none", None, {})
         try:
@@ -150,61 +161,85 @@ class CrmWriter:
             return await crm_writes.get(conn, attempt_id, kind) is not None
 
     async def _write_once(self, attempt_id: str, part: Part) -> tuple[str, dict[str, Any], float | None]:
-        """State, detail, and the pause before the next try."""
-        now = self._ledger.clock.now()
+        """State, detail, and the pause before the next try. One process at a time sends a part."""
+        clock = self._ledger.clock
+        started = clock.monotonic()
         async with self._ledger.database.write() as conn:
-            before = await crm_writes.get(conn, attempt_id, part.kind)
-            if before is not None and before.state in FINAL:
-                return before.state, before.detail, None
-            if before is not None and before.next_try_at is not None and before.next_try_at > now:
-                return before.state, before.detail, (before.next_try_at - now).total_seconds()
-            tries = (before.tries if before is not None else 0) + 1
-            await crm_writes.record(conn, attempt_id, part.kind, state=_SENDING, tries=tries, now=now)
-        again = before is not None
-        try:
-            async with asyncio.timeout(_WRITE_LIMIT_S):
-                detail = await part.send(again)
-        except (VendorError, Conflict, TimeoutError) as error:
-            return await self._failed(attempt_id, part.kind, tries, error)
-        state = _REFUSED if detail.get("refused") and not detail.get("written") else _DONE
-        async with self._ledger.database.write() as conn:
-            await crm_writes.record(
-                conn,
-                attempt_id,
-                part.kind,
-                state=state,
-                tries=tries,
-                now=self._ledger.clock.now(),
-                detail=detail,
-                external_id=detail.get("id"),
+            before = await crm_writes.begin(conn, attempt_id, part.kind, clock.now())
+            if before is not None:
+                pause = await self._waits_for(conn, before)
+                if pause != 0.0:
+                    return before.state, before.detail, pause
+            made = crm_writes.Try(
+                attempt_id, part.kind, self._process_id, before.tries + 1 if before is not None else 1
             )
-        return state, detail, None
+            await crm_writes.hold(conn, made, _LEASE_S, clock.now())
+        try:
+            async with asyncio.timeout(_WRITE_LIMIT_S - (clock.monotonic() - started)):
+                detail = await part.send(before is not None)
+        except Exception as error:  # supervision point: a fault in one part must not stop the others
+            return await self._failed(made, error)
+        state = _REFUSED if detail.get("refused") and not detail.get("written") else _DONE
+        return await self._settle(made, state, detail, None)
+
+    async def _waits_for(self, conn: AsyncConnection, before: crm_writes.CrmWrite) -> float | None:
+        """0 when a part may be sent now, None when it is settled, else the pause in seconds."""
+        if before.state in FINAL:
+            return None
+        held = await crm_writes.held_for(conn, before)
+        if held > 0:
+            return min(held, _LOOK_AGAIN_S)
+        if before.next_try_at is None:
+            return 0.0
+        return max(0.0, (before.next_try_at - self._ledger.clock.now()).total_seconds())
 
     async def _failed(
-        self, attempt_id: str, kind: str, tries: int, error: Exception
+        self, made: crm_writes.Try, error: Exception
     ) -> tuple[str, dict[str, Any], float | None]:
-        now = self._ledger.clock.now()
+        told = type(error).__name__
+        if isinstance(error, _EXPECTED):
+            told = str(error) or told
+        else:
+            log.error(
+                "a part could not be made", call_id=made.attempt_id, part=made.kind, at=_place_of(error)
+            )
         definite = isinstance(error, VendorRefused) and not isinstance(error, VendorAuthFailed)
-        detail = {"error": str(error) or type(error).__name__, "tries": tries}
+        detail = {"error": told, "tries": made.number}
         pause = None
         state = _REFUSED if definite else _PARKED
-        if not definite and tries < MOST_TRIES:
+        if not definite and made.number < MOST_TRIES:
             state = _RETRY
             wanted = getattr(error, "retry_after_s", None) or 0.0
-            pause = max(wanted, min(_FIRST_PAUSE_S * 2 ** (tries - 1), _LONGEST_PAUSE_S))
-        log.warning("the CRM did not take a part", call_id=attempt_id, part=kind, state=state, **detail)
+            pause = max(wanted, min(_FIRST_PAUSE_S * 2 ** (made.number - 1), _LONGEST_PAUSE_S))
+        log.warning(
+            "the CRM did not take a part", call_id=made.attempt_id, part=made.kind, state=state, **detail
+        )
+        return await self._settle(made, state, detail, pause)
+
+    async def _settle(
+        self, made: crm_writes.Try, state: str, detail: dict[str, Any], pause: float | None
+    ) -> tuple[str, dict[str, Any], float | None]:
+        now = self._ledger.clock.now()
         async with self._ledger.database.write() as conn:
-            await crm_writes.record(
+            kept = await crm_writes.settle(
                 conn,
-                attempt_id,
-                kind,
-                state=state,
-                tries=tries,
-                now=now,
+                made,
+                state,
+                now,
                 detail=detail,
+                external_id=detail.get("id"),
                 next_try_at=now + timedelta(seconds=pause) if pause is not None else None,
             )
-        return state, detail, pause
+        if kept:
+            return state, detail, pause
+        log.warning("another process has taken over a part", call_id=made.attempt_id, part=made.kind)
+        return crm_writes.SENDING, {}, _LOOK_AGAIN_S
+
+
+def _place_of(error: Exception) -> str:
+    """The class of an error and where it was raised: its text may hold what the person said."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} at {Path(frames[-1].filename).name}:{frames[-1].lineno}"
 
 
 def outcome_values(attempt: Attempt, mapping: CrmMapping) -> dict[str, Any]:
@@ -256,7 +291,7 @@ def _tell(result: WriteResult) -> dict[str, Any]:
 
 def _summary(states: dict[str, str], detail: dict[str, Any]) -> str:
     """The attempt's `crm_state`: written, partly, retrying or failed."""
-    if any(state in {_RETRY, _SENDING} for state in states.values()):
+    if any(state in {_RETRY, crm_writes.SENDING} for state in states.values()):
         return "retrying"
     if all(state == _DONE for state in states.values()):
         return "partly" if any(info.get("refused") for info in detail.values()) else "written"

@@ -1,10 +1,12 @@
 """`callwright serve`: everything in one process."""
 
 import asyncio
+import contextlib
 import dataclasses
 import errno
 import os
 import signal
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,13 +64,17 @@ async def _serve(configuration: "Configuration") -> None:
     finally:
         # Who asks again does not want to wait; a start after that goes on from what is committed.
         _on_signal(lambda: os._exit(_KILLED))
-        try:
+        stopped = False
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_S):
-                await app.stop()
-        except TimeoutError:
-            warn(
-                f"Not everything stopped within {_STOP_S:.0f} s; what is left is taken up at the next start."
-            )
+                stopped = await app.stop()
+        if not stopped:
+            warn("Not everything stopped in time; what is left is taken up at the next start.")
+    if not stopped:
+        # A thread that waits for a database that hangs would keep Python from ending.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 async def _run(app: "Callwright", stopping: asyncio.Event) -> None:

@@ -46,7 +46,7 @@ class SecretStore(Protocol):
 
 
 class CounterStore(Protocol):
-    """Rates and leases that hold over all processes."""
+    """Rates that hold over all processes."""
 
     async def reserve(self, scope: str, per_second: float, burst: int = 1) -> float:
         """Take the next slot of a rate; returns how many seconds from now it is (0 = at once)."""

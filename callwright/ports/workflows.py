@@ -1,6 +1,7 @@
 """Short durable workflows, so that the engine behind them can be exchanged."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 Workflow = Callable[[str], Awaitable[None]]
@@ -30,6 +31,10 @@ class Workflows(Protocol):
         """Take up work, also what an earlier process of this id left behind."""
         ...
 
+    def if_dead(self, process_id: str) -> AbstractAsyncContextManager[bool]:
+        """Whether another process is dead; if so, nobody can take its id until the context ends."""
+        ...
+
     async def adopt(self, process_id: str) -> int:
         """Take over what a dead process left unfinished; returns how many workflows."""
         ...
@@ -38,6 +43,9 @@ class Workflows(Protocol):
         """Forget finished workflows of that age; returns how many."""
         ...
 
-    async def close(self) -> None:
-        """Stop taking up work and release threads and connections, within a time limit."""
+    async def close(self, *, at_once: bool = False) -> None:
+        """Stop taking up work and release threads and connections, within a time limit.
+
+        What runs may finish for a while, unless `at_once`: then others have it already.
+        """
         ...

@@ -16,7 +16,7 @@ from callwright.domain.outcome import EndReason, HangUpBy
 from callwright.domain.states import IN_FLIGHT, CallState
 from callwright.storage.cipher import Cipher
 from callwright.storage.database import changed, facts_of, insert_into
-from callwright.storage.schema import ONE_IN_FLIGHT, attempts, timers
+from callwright.storage.schema import ONE_IN_FLIGHT, attempts, processes, timers
 
 _PLAIN = tuple(
     field.name
@@ -145,6 +145,18 @@ async def in_states(
     statement = select(attempts).where(attempts.c.state.in_([str(state) for state in states]))
     if owner is not None:
         statement = statement.where(attempts.c.owner == owner)
+    statement = statement.order_by(attempts.c.created_at, attempts.c.id).limit(limit)
+    cipher = facts_of(conn).cipher
+    return [_to_attempt(cipher, row) for row in await conn.execute(statement)]
+
+
+async def orphaned(conn: AsyncConnection, states: Iterable[CallState], *, limit: int) -> list[Attempt]:
+    """Attempts in any of the states whose owner does not run, oldest first.
+
+    One statement, for calls and processes at the same moment: a process is announced before it owns a call.
+    """
+    runs = exists().where(processes.c.id == attempts.c.owner, processes.c.stopped_at.is_(None))
+    statement = select(attempts).where(attempts.c.state.in_([str(state) for state in states]), ~runs)
     statement = statement.order_by(attempts.c.created_at, attempts.c.id).limit(limit)
     cipher = facts_of(conn).cipher
     return [_to_attempt(cipher, row) for row in await conn.execute(statement)]

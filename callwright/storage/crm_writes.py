@@ -1,17 +1,16 @@
-"""How far each part of a call's outcome got on its way into the CRM."""
+"""How far each part of a call's outcome got on its way into the CRM, and who is sending it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypedDict, Unpack
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from callwright.storage.database import insert_into
+from callwright.storage.database import changed, insert_into, now_of
 from callwright.storage.schema import crm_writes
 
-PLANNED = "planned"
+SENDING = "sending"
 OWED = frozenset({"refused", "parked"})
 """States in which the CRM did not take a part, and nobody tries any more."""
 
@@ -20,7 +19,8 @@ OWED = frozenset({"refused", "parked"})
 class CrmWrite:
     """One part (`kind`, such as the record's fields or the logged call) and its state.
 
-    `next_try_at` is set while another try is planned; `external_id` is the CRM's id of what was written.
+    `held_by` is who is sending it, until `held_until` by the database's own time; `next_try_at` is set while
+    another try is planned; `external_id` is the CRM's id of what was written.
     """
 
     attempt_id: str
@@ -28,42 +28,26 @@ class CrmWrite:
     state: str
     tries: int
     next_try_at: datetime | None
+    held_by: str | None
+    held_until: datetime | None
     external_id: str | None
     detail: dict[str, Any]
     updated_at: datetime
 
 
-class Outcome(TypedDict, total=False):
-    """What a try may add; `detail` and `external_id` stay as they were when they are not given."""
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try to send a part: by which process, and the how-manieth it is."""
 
-    detail: dict[str, Any] | None
-    external_id: str | None
-    next_try_at: datetime | None
-
-
-async def plan(conn: AsyncConnection, attempt_id: str, kinds: Iterable[str], now: datetime) -> None:
-    """Note parts that are to be written; those that are known already stay as they are."""
-    rows = [
-        {
-            "attempt_id": attempt_id,
-            "kind": kind,
-            "state": PLANNED,
-            "tries": 0,
-            "next_try_at": now,
-            "detail": {},
-            "updated_at": now,
-        }
-        for kind in dict.fromkeys(kinds)
-    ]
-    if rows:
-        statement = insert_into(conn, crm_writes)
-        await conn.execute(statement.on_conflict_do_nothing(index_elements=["attempt_id", "kind"]), rows)
+    attempt_id: str
+    kind: str
+    holder: str
+    number: int
 
 
 async def get(conn: AsyncConnection, attempt_id: str, kind: str) -> CrmWrite | None:
-    """One part, or None when it was never planned or tried."""
-    statement = select(crm_writes).where(crm_writes.c.attempt_id == attempt_id, crm_writes.c.kind == kind)
-    row = (await conn.execute(statement)).one_or_none()
+    """One part, or None when it was never tried."""
+    row = (await conn.execute(select(crm_writes).where(*_which(attempt_id, kind)))).one_or_none()
     return None if row is None else CrmWrite(*row)
 
 
@@ -73,39 +57,66 @@ async def of_attempt(conn: AsyncConnection, attempt_id: str) -> list[CrmWrite]:
     return [CrmWrite(*row) for row in await conn.execute(statement)]
 
 
-async def due(conn: AsyncConnection, now: datetime, limit: int) -> list[CrmWrite]:
-    """Parts whose next try has come, longest waiting first."""
-    statement = (
-        select(crm_writes)
-        .where(crm_writes.c.next_try_at <= now)
-        .order_by(crm_writes.c.next_try_at, crm_writes.c.attempt_id, crm_writes.c.kind)
-        .limit(limit)
-    )
-    return [CrmWrite(*row) for row in await conn.execute(statement)]
+async def begin(conn: AsyncConnection, attempt_id: str, kind: str, now: datetime) -> CrmWrite | None:
+    """The part as the tries before left it, locked until the transaction ends; None when there were none."""
+    fresh = {"state": SENDING, "tries": 0, "detail": {}, "updated_at": now}
+    statement = insert_into(conn, crm_writes).values(attempt_id=attempt_id, kind=kind, **fresh)
+    statement = statement.on_conflict_do_nothing(index_elements=["attempt_id", "kind"])
+    if await changed(conn, statement) == 1:
+        return None
+    locked = select(crm_writes).where(*_which(attempt_id, kind)).with_for_update()
+    return CrmWrite(*(await conn.execute(locked)).one())
 
 
-async def record(
-    conn: AsyncConnection,
-    attempt_id: str,
-    kind: str,
-    *,
-    state: str,
-    tries: int,
-    now: datetime,
-    **outcome: Unpack[Outcome],
-) -> None:
-    """Write how a part stands now; no next try is planned unless `next_try_at` says when."""
-    values: dict[str, Any] = {
-        "state": state,
-        "tries": tries,
+async def held_for(conn: AsyncConnection, write: CrmWrite) -> float:
+    """For how many seconds a part stays with whoever is sending it; 0 or less when it is free."""
+    if write.held_until is None:
+        return 0.0
+    now: datetime = (await conn.execute(select(now_of(conn)))).scalar_one()
+    return (write.held_until - now).total_seconds()
+
+
+async def hold(conn: AsyncConnection, wanted: Try, lease_s: float, now: datetime) -> None:
+    """Note that a part is being sent; nobody else may send it within `lease_s` seconds."""
+    values = {
+        "state": SENDING,
+        "tries": wanted.number,
+        "held_by": wanted.holder,
+        "held_until": now_of(conn, timedelta(seconds=lease_s)),
+        "next_try_at": None,
         "updated_at": now,
-        "next_try_at": outcome.get("next_try_at"),
     }
-    values |= {name: outcome[name] for name in ("detail", "external_id") if outcome.get(name) is not None}
-    statement = insert_into(conn, crm_writes).values(
-        {"detail": {}, **values, "attempt_id": attempt_id, "kind": kind}
-    )
-    await conn.execute(statement.on_conflict_do_update(index_elements=["attempt_id", "kind"], set_=values))
+    await conn.execute(update(crm_writes).where(*_which(wanted.attempt_id, wanted.kind)).values(values))
+
+
+async def settle(
+    conn: AsyncConnection,
+    made: Try,
+    state: str,
+    now: datetime,
+    *,
+    detail: dict[str, Any],
+    external_id: str | None = None,
+    next_try_at: datetime | None = None,
+) -> bool:
+    """Write what came of a try; False when its holder has lost the part to somebody else meanwhile."""
+    values = {
+        "state": state,
+        "next_try_at": next_try_at,
+        "held_by": None,
+        "held_until": None,
+        "external_id": external_id,
+        "detail": detail,
+        "updated_at": now,
+    }
+    mine = (*_which(made.attempt_id, made.kind), crm_writes.c.held_by == made.holder)
+    return await changed(conn, update(crm_writes).where(*mine).values(values)) == 1
+
+
+async def release(conn: AsyncConnection, holder: str) -> None:
+    """Let others send at once what a process had in hand that is certain to send nothing any more."""
+    freed = {"held_by": None, "held_until": None}
+    await conn.execute(update(crm_writes).where(crm_writes.c.held_by == holder).values(freed))
 
 
 async def reopen(conn: AsyncConnection, attempt_id: str, now: datetime) -> int:
@@ -115,6 +126,9 @@ async def reopen(conn: AsyncConnection, attempt_id: str, now: datetime) -> int:
     owed = [part.kind for part in parts if part.state in OWED or part.detail.get("refused")]
     fresh = {"state": "retry", "tries": 0, "next_try_at": now, "updated_at": now}
     for kind in owed:
-        which = (crm_writes.c.attempt_id == attempt_id, crm_writes.c.kind == kind)
-        await conn.execute(update(crm_writes).where(*which).values(fresh))
+        await conn.execute(update(crm_writes).where(*_which(attempt_id, kind)).values(fresh))
     return len(owed)
+
+
+def _which(attempt_id: str, kind: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return crm_writes.c.attempt_id == attempt_id, crm_writes.c.kind == kind

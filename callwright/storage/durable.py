@@ -1,11 +1,13 @@
 """Durable workflows on DBOS Transact (docs/decisions/0001), behind ports.workflows."""
 
 import asyncio
+import contextlib
 import contextvars
 import json
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +18,7 @@ from sqlalchemy import Engine
 
 from callwright.domain.errors import ConfigurationError, Problem
 from callwright.ports.workflows import Step, Workflow
+from callwright.storage import processes
 from callwright.storage.columns import to_json
 from callwright.storage.database import Database
 from callwright.storage.dbos_engine import JsonSerializer, engine_for, quieten
@@ -74,7 +77,7 @@ class DbosWorkflows:
     ) -> None:
         """`drain_s` is how long `close` lets workflows finish, `patience_s` how long `launch` waits for its id.
 
-        Every `orphans_every_s` seconds work that nobody adopted is looked for. `on_lost` is called when
+        Every `orphans_every_s` seconds work of processes that were given up is looked for. `on_lost` is called when
         another process has taken our id over: this one has to stop.
         """
         self._database = database
@@ -155,6 +158,10 @@ class DbosWorkflows:
         status = await DBOS.get_workflow_status_async(workflow_id)
         return status is not None and status.status in _FINISHED
 
+    def if_dead(self, process_id: str) -> AbstractAsyncContextManager[bool]:
+        """Whether another process is dead; if so, its id is ours until the context ends."""
+        return self._lock.if_dead(process_id)
+
     async def adopt(self, process_id: str) -> int:
         """Take over what a dead process left unfinished; returns how many workflows.
 
@@ -179,8 +186,12 @@ class DbosWorkflows:
             await DBOS.delete_workflows_async([workflow.workflow_id for workflow in found])
             purged += len(found)
 
-    async def close(self) -> None:
-        """Let running workflows finish for a while, leave the rest to the next start, and release everything."""
+    async def close(self, *, at_once: bool = False) -> None:
+        """Let running workflows finish for a while, leave the rest to the next start, and release everything.
+
+        `at_once`: others have taken them over, so they are cancelled without delay. Raises TimeoutError when the
+        engine's threads hang, with the database for instance.
+        """
         if not self._open:
             return
         self._open = False
@@ -188,13 +199,14 @@ class DbosWorkflows:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
         await _wait(self._starting, _CANCEL_LIMIT_S)
-        unfinished = await _wait(self._running, self._drain_s)
+        unfinished = await _wait(self._running, 0.0 if at_once else self._drain_s)
         if unfinished:
             log.info("workflows are left to the next start", count=len(unfinished))
             for task in unfinished:
                 task.cancel()
             await _wait(unfinished, _CANCEL_LIMIT_S)
-        await self._destroy()
+        if not await self._destroy():
+            raise TimeoutError(f"the workflow engine did not stop within {_DESTROY_LIMIT_S:.0f} s")
 
     async def _launch(self) -> None:
         quieten()
@@ -270,11 +282,18 @@ class DbosWorkflows:
             return len(await asyncio.to_thread(recover, [process_id]))
 
     async def _orphans(self) -> set[str]:
-        """Ids of other processes that have unfinished workflows, dead or not."""
+        """Ids of other processes that have unfinished workflows; on PostgreSQL, of those that were given up.
+
+        Whether one that is announced there is dead is not ours to judge.
+        """
         pending = await DBOS.list_workflows_async(
             status="PENDING", limit=_LOOK_AT, load_input=False, load_output=False
         )
-        return {workflow.executor_id for workflow in pending if workflow.executor_id} - {self._executor_id}
+        others = {workflow.executor_id for workflow in pending if workflow.executor_id} - {self._executor_id}
+        if others and not self._database.is_sqlite:
+            async with self._database.read() as conn:
+                others -= {process.id for process in await processes.active(conn)}
+        return others
 
     async def _adopt_suspects(self) -> None:
         for process_id in sorted(self._suspects):
@@ -298,20 +317,21 @@ class DbosWorkflows:
             except Exception:  # supervision point: a database that is away must not end the watch
                 log.exception("orphaned workflows could not be looked for")
 
-    async def _destroy(self) -> None:
-        """Stop DBOS's threads; the id stays locked if they do not stop, until the process ends."""
+    async def _destroy(self) -> bool:
+        """Stop DBOS's threads; False if they do not stop, and then the id stays locked until the process ends."""
         global _launched  # noqa: PLW0603 - DBOS itself is one per process
         self._open = False
-        if not await _in_thread(lambda: DBOS.destroy(destroy_registry=True), _DESTROY_LIMIT_S):
-            log.error("the workflow engine did not stop", within_s=_DESTROY_LIMIT_S)
-            return
+        stopped = await _in_thread(lambda: DBOS.destroy(destroy_registry=True), _DESTROY_LIMIT_S)
         # DBOS had made its own, now closed pool the loop's default.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
+        if not stopped:
+            return False
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
         await self._lock.release()
         _launched = False
+        return True
 
 
 async def _wait(
@@ -335,7 +355,8 @@ async def _in_thread(work: Callable[[], None], limit_s: float) -> bool:
         except Exception:  # supervision point: what cannot be stopped properly is left to the process's end
             log.exception("the workflow engine failed while it stopped")
         finally:
-            loop.call_soon_threadsafe(done.set)
+            with contextlib.suppress(RuntimeError):  # the loop was closed without us
+                loop.call_soon_threadsafe(done.set)
 
     threading.Thread(target=run, name="stop workflows", daemon=True).start()
     try:

@@ -1,73 +1,78 @@
-"""The processes that share the database, so that the work of a dead one can be taken over."""
+"""The processes that share the database, so that the work of a dead one can be taken over.
 
-from collections.abc import Iterable
+Their times are the database's own: clocks of machines differ, and a simulated world has moved one.
+"""
+
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import ColumnElement, Row, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from callwright.storage.database import changed, insert_into, lock
+from callwright.storage.database import changed, insert_into, lock, now_of
 from callwright.storage.schema import processes
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process; `slot` is the smallest number that no other running process has."""
+    """One process; `slot` is the name it was given, `media_url` where carriers reach its media sockets."""
 
     id: str
-    slot: int
-    base_url: str
-    roles: tuple[str, ...]
+    slot: str
+    media_url: str
     started_at: datetime
     heartbeat_at: datetime
     stopped_at: datetime | None
 
 
-async def announce(
-    conn: AsyncConnection, process_id: str, *, base_url: str, roles: Iterable[str], now: datetime
-) -> Process:
-    """Tell the others that a process has started, and take the smallest free slot (from 0) for it."""
+async def announce(conn: AsyncConnection, process_id: str, *, slot: str, media_url: str) -> list[Process]:
+    """Tell the others that a process has started, unless some of them have its slot or its media address.
+
+    Returns those; it is announced only when there are none.
+    """
     await lock(conn, "processes")
-    running = await active(conn)
-    taken = {process.slot for process in running if process.id != process_id}
-    slot = next(number for number in range(len(taken) + 1) if number not in taken)
-    process = Process(process_id, slot, base_url, tuple(roles), now, now, None)
+    same = processes.c.slot == slot
+    if media_url:
+        same = or_(same, processes.c.media_url == media_url)
+    rivals = await _where(conn, _RUNS, same, processes.c.id != process_id)
+    if rivals:
+        return rivals
+    now = now_of(conn)
     values = {
         "slot": slot,
-        "base_url": base_url,
-        "roles": list(process.roles),
+        "media_url": media_url,
         "started_at": now,
         "heartbeat_at": now,
         "stopped_at": None,
     }
     statement = insert_into(conn, processes).values(id=process_id, **values)
     await conn.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
-    return process
+    return []
 
 
-async def heartbeat(conn: AsyncConnection, process_id: str, now: datetime) -> bool:
+async def heartbeat(conn: AsyncConnection, process_id: str) -> bool:
     """Say that a process is alive; False when the others have given it up, and then it has to stop."""
-    mine = (processes.c.id == process_id, processes.c.stopped_at.is_(None))
-    return await changed(conn, update(processes).where(*mine).values(heartbeat_at=now)) == 1
+    statement = update(processes).where(processes.c.id == process_id, _RUNS)
+    return await changed(conn, statement.values(heartbeat_at=now_of(conn))) == 1
 
 
-async def stale(conn: AsyncConnection, before: datetime) -> list[Process]:
-    """Running processes whose last heartbeat was before that moment."""
-    return [process for process in await active(conn) if process.heartbeat_at < before]
+async def silent(conn: AsyncConnection, longer_than: timedelta) -> list[Process]:
+    """Running processes that were not heard of for a time."""
+    return await _where(conn, _RUNS, processes.c.heartbeat_at < now_of(conn, -longer_than))
 
 
-async def gone(conn: AsyncConnection, process_id: str, now: datetime) -> bool:
-    """Note that a process has stopped or died, which frees its slot; False when that was known."""
-    mine = (processes.c.id == process_id, processes.c.stopped_at.is_(None))
-    return await changed(conn, update(processes).where(*mine).values(stopped_at=now)) == 1
+async def gone(conn: AsyncConnection, process_id: str, *, silent_for: timedelta | None = None) -> bool:
+    """Note that a process has stopped or died; False when that was known, or it was heard of meanwhile."""
+    statement = update(processes).where(processes.c.id == process_id, _RUNS)
+    if silent_for is not None:
+        statement = statement.where(processes.c.heartbeat_at < now_of(conn, -silent_for))
+    return await changed(conn, statement.values(stopped_at=now_of(conn))) == 1
 
 
 async def active(conn: AsyncConnection) -> list[Process]:
     """Every process that has not stopped, by slot."""
-    statement = select(processes).where(processes.c.stopped_at.is_(None)).order_by(processes.c.slot)
-    return [_read(row) for row in await conn.execute(statement)]
+    return await _where(conn, _RUNS)
 
 
 async def purge(conn: AsyncConnection, before: datetime) -> int:
@@ -75,7 +80,13 @@ async def purge(conn: AsyncConnection, before: datetime) -> int:
     return await changed(conn, delete(processes).where(processes.c.stopped_at < before))
 
 
+_RUNS = processes.c.stopped_at.is_(None)
+
+
+async def _where(conn: AsyncConnection, *conditions: ColumnElement[bool]) -> list[Process]:
+    statement = select(processes).where(*conditions).order_by(processes.c.slot, processes.c.id)
+    return [_read(row) for row in await conn.execute(statement)]
+
+
 def _read(row: Row[Any]) -> Process:
-    return Process(
-        row.id, row.slot, row.base_url, tuple(row.roles), row.started_at, row.heartbeat_at, row.stopped_at
-    )
+    return Process(row.id, row.slot, row.media_url, row.started_at, row.heartbeat_at, row.stopped_at)

@@ -142,15 +142,6 @@ timers = Table(
     Index("ix_timers_due_at", "due_at"),
 )
 
-leases = Table(
-    "leases",
-    metadata,
-    Column("scope", SafeText, primary_key=True),
-    Column("holder", SafeText, primary_key=True),
-    Column("expires_at", Moment, nullable=False),
-    Index("ix_leases_holder", "holder"),
-)
-
 holds = Table(
     "holds",
     metadata,
@@ -243,10 +234,11 @@ crm_writes = Table(
     Column("state", SafeText, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("next_try_at", Moment),
+    Column("held_by", SafeText),
+    Column("held_until", Moment),
     Column("external_id", SafeText),
     Column("detail", JSON, nullable=False),
     Column("updated_at", Moment, nullable=False),
-    Index("ix_crm_writes_next_try_at", "next_try_at", sqlite_where=_to_do, postgresql_where=_to_do),
 )
 
 secrets = Table(
@@ -272,9 +264,8 @@ processes = Table(
     "processes",
     metadata,
     Column("id", SafeText, primary_key=True),
-    Column("slot", Integer, nullable=False),
-    Column("base_url", SafeText, nullable=False),
-    Column("roles", JSON, nullable=False),
+    Column("slot", SafeText, nullable=False),
+    Column("media_url", SafeText, nullable=False),
     Column("started_at", Moment, nullable=False),
     Column("heartbeat_at", Moment, nullable=False),
     Column("stopped_at", Moment),

@@ -9,7 +9,7 @@ from callwright.domain.attempt import Attempt, CrmReference
 from callwright.domain.errors import ConfigurationError, Conflict, InvalidInput
 from callwright.domain.outcome import EndReason, HangUpBy
 from callwright.domain.states import CallState
-from callwright.storage import attempts
+from callwright.storage import attempts, processes
 from callwright.storage.attempts import NumberBusy
 from callwright.storage.database import Database
 from callwright.storage.schema import metadata
@@ -205,3 +205,53 @@ async def test_a_strange_cursor_is_refused(database: Database, cursor: str) -> N
     async with database.read() as conn:
         with pytest.raises(InvalidInput, match="cursor"):
             await attempts.search(conn, cursor=cursor)
+
+
+async def test_calls_of_processes_that_do_not_run_are_orphans(database: Database) -> None:
+    async with database.write() as conn:
+        for process_id in ("lives", "stopped"):
+            await processes.announce(conn, process_id, slot=process_id, media_url="")
+        await processes.gone(conn, "stopped")
+    owners = {"lives": "01", "stopped": "02", "unknown": "03", None: "04"}
+    for owner, number in owners.items():
+        await stored(database, id=number, owner=owner, state=CallState.PLACED, phone=f"+4477009000{number}")
+    await stored(database, id="05", owner="stopped", state=CallState.QUEUED, phone="+447700900005")
+    async with database.read() as conn:
+        found = await attempts.orphaned(conn, [CallState.PLACED, CallState.TALKING], limit=10)
+        assert [attempt.id for attempt in found] == ["02", "03", "04"]
+        assert len(await attempts.orphaned(conn, [CallState.PLACED], limit=2)) == 2
+
+
+async def test_a_process_that_starts_while_orphans_are_sought_is_not_taken_for_dead(
+    database: Database, open_database: OpenDatabase
+) -> None:
+    """Between any two statements of the search another process is announced and places a call."""
+    other = await open_database()
+    if database.is_sqlite:
+        pytest.skip("SQLite has one process")
+    placed: list[str] = []
+
+    async def place() -> None:
+        async with other.write() as conn:
+            process_id = f"p{len(placed)}"
+            await processes.announce(conn, process_id, slot=process_id, media_url="")
+            placed.append(process_id)
+            phone = f"+4477009001{len(placed):02}"
+            await attempts.insert(conn, an_attempt(owner=process_id, state=CallState.PLACED, phone=phone))
+
+    async def find() -> list[Attempt]:
+        async with database.read() as conn:
+            return await attempts.orphaned(conn, [CallState.PLACED], limit=10)
+
+    stop = asyncio.Event()
+
+    async def keep_placing() -> None:
+        while not stop.is_set() and len(placed) < 90:
+            await place()
+
+    placing = asyncio.create_task(keep_placing())
+    for _ in range(60):
+        assert await find() == []
+    stop.set()
+    await placing
+    assert placed

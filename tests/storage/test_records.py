@@ -1,4 +1,4 @@
-"""Suppressions, agents, API keys, idempotency keys, CRM writes and processes."""
+"""Suppressions, agents, API keys and idempotency keys."""
 
 import asyncio
 from datetime import timedelta
@@ -9,11 +9,11 @@ from sqlalchemy import text
 
 from callwright.domain.agent import AgentDefinition, parse_agent
 from callwright.domain.errors import Conflict, InvalidInput
-from callwright.storage import agents, api_keys, crm_writes, idempotency, processes, suppressions
+from callwright.storage import agents, api_keys, idempotency, suppressions
 from callwright.storage.database import Database
 from callwright.storage.idempotency import KeyReused, Remembered
 from tests.databases import OpenDatabase
-from tests.storage.samples import NOON, PHONE, stored
+from tests.storage.samples import NOON, PHONE
 
 HOUR = timedelta(hours=1)
 
@@ -168,63 +168,3 @@ async def test_of_repeated_requests_at_once_one_is_answered_anew(
     answers = await asyncio.gather(*(request(number) for number in range(10)))
     assert len(made) == 1
     assert answers == [{"made": made[0]}] * 10
-
-
-async def test_crm_writes_are_planned_once_and_followed(database: Database) -> None:
-    attempt = await stored(database)
-    async with database.write() as conn:
-        await crm_writes.plan(conn, attempt.id, ["record", "call", "record"], NOON)
-        await crm_writes.plan(conn, attempt.id, [], NOON)
-        assert [write.kind for write in await crm_writes.due(conn, NOON, 10)] == ["call", "record"]
-        await crm_writes.record(
-            conn, attempt.id, "call", state="done", tries=1, now=NOON, external_id="z1", detail={"a": 1}
-        )
-        await crm_writes.plan(conn, attempt.id, ["call"], NOON)
-        await crm_writes.record(
-            conn, attempt.id, "record", state="retry", tries=1, now=NOON, next_try_at=NOON + HOUR
-        )
-        await crm_writes.record(conn, attempt.id, "note", state="sending", tries=1, now=NOON)
-        assert await crm_writes.due(conn, NOON, 10) == []
-        assert [write.kind for write in await crm_writes.due(conn, NOON + HOUR, 10)] == ["record"]
-        done = await crm_writes.get(conn, attempt.id, "call")
-        assert done is not None
-        assert (done.state, done.external_id, done.detail, done.next_try_at) == ("done", "z1", {"a": 1}, None)
-        await crm_writes.record(conn, attempt.id, "call", state="done", tries=2, now=NOON)
-        again = await crm_writes.get(conn, attempt.id, "call")
-        assert again is not None
-        assert (again.tries, again.external_id, again.detail) == (2, "z1", {"a": 1})
-        assert await crm_writes.get(conn, attempt.id, "none") is None
-        kinds = [write.kind for write in await crm_writes.of_attempt(conn, attempt.id)]
-        assert kinds == ["call", "note", "record"]
-
-
-async def test_processes_have_slots_and_are_given_up_when_they_fall_silent(database: Database) -> None:
-    async with database.write() as conn:
-        first = await processes.announce(conn, "p1", base_url="http://a", roles=("api", "media"), now=NOON)
-        second = await processes.announce(conn, "p2", base_url="http://b", roles=(), now=NOON)
-        assert (first.slot, second.slot) == (0, 1)
-        assert await processes.active(conn) == [first, second]
-        assert await processes.heartbeat(conn, "p2", NOON + HOUR)
-        assert [process.id for process in await processes.stale(conn, NOON + HOUR)] == ["p1"]
-        assert await processes.gone(conn, "p1", NOON + HOUR)
-        assert not await processes.gone(conn, "p1", NOON + HOUR)
-        assert not await processes.heartbeat(conn, "p1", NOON + HOUR), "a process given up must stop"
-        assert await processes.stale(conn, NOON + HOUR) == []
-        third = await processes.announce(conn, "p3", base_url="", roles=(), now=NOON + HOUR)
-        assert third.slot == 0
-        back = await processes.announce(conn, "p1", base_url="", roles=(), now=NOON + HOUR)
-        assert back.slot == 2
-        await processes.gone(conn, "p2", NOON)
-        assert await processes.purge(conn, NOON + HOUR) == 1
-
-
-async def test_processes_that_start_at_once_get_different_slots(
-    database: Database, open_database: OpenDatabase
-) -> None:
-    databases = [database, await open_database()]
-
-    async def start(number: int) -> int:
-        async with databases[number % 2].write() as conn:
-            return (await processes.announce(conn, f"p{number}", base_url="", roles=(), now=NOON)).slot
-
-    assert sorted(await asyncio.gather(*(start(number) for number in range(8)))) == list(range(8))

@@ -20,7 +20,6 @@ def upgrade() -> None:
     _holds()
     _idempotency()
     _inbox()
-    _leases()
     _processes()
     _rates()
     _secrets()
@@ -43,7 +42,6 @@ def downgrade() -> None:
         "secrets",
         "rates",
         "processes",
-        "leases",
         "inbox",
         "idempotency",
         "holds",
@@ -217,24 +215,12 @@ def _holds() -> None:
     )
 
 
-def _leases() -> None:
-    op.create_table(
-        "leases",
-        sa.Column("scope", sa.Text(), nullable=False),
-        sa.Column("holder", sa.Text(), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("scope", "holder", name=op.f("pk_leases")),
-    )
-    op.create_index("ix_leases_holder", "leases", ["holder"], unique=False)
-
-
 def _processes() -> None:
     op.create_table(
         "processes",
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("slot", sa.Integer(), nullable=False),
-        sa.Column("base_url", sa.Text(), nullable=False),
-        sa.Column("roles", sa.JSON(), nullable=False),
+        sa.Column("slot", sa.Text(), nullable=False),
+        sa.Column("media_url", sa.Text(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("heartbeat_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
@@ -322,6 +308,8 @@ def _crm_writes() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("held_by", sa.Text(), nullable=True),
+        sa.Column("held_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("external_id", sa.Text(), nullable=True),
         sa.Column("detail", sa.JSON(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -332,14 +320,6 @@ def _crm_writes() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("attempt_id", "kind", name=op.f("pk_crm_writes")),
-    )
-    op.create_index(
-        "ix_crm_writes_next_try_at",
-        "crm_writes",
-        ["next_try_at"],
-        unique=False,
-        sqlite_where=sa.text("next_try_at IS NOT NULL"),
-        postgresql_where=sa.text("next_try_at IS NOT NULL"),
     )
 
 
