@@ -204,9 +204,12 @@ class RecordingStore:
         )
 
     def mend(self) -> int:
-        """Repair files that a killed process left open; answers how many. Blocks: call it in a thread."""
+        """Repair files that a killed process left open; answers how many. Blocks: call it in a thread.
+
+        What a carrier recorded (`<call id>-carrier.wav`) was written whole, and not by us.
+        """
         mended = 0
-        for path in sorted(self.folder.glob("*.wav")):
+        for path in sorted(set(self.folder.glob("*.wav")) - set(self.folder.glob("*-carrier.wav"))):
             try:
                 mended += repair(path)
             except (NotWav, OSError) as error:

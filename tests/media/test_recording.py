@@ -273,7 +273,10 @@ asyncio.run(main())
     await asyncio.to_thread(child.communicate)
     shutil.copy(tmp_path / "call.wav", tmp_path / "copy.wav")
     assert read_wav(tmp_path / "copy.wav").seconds == pytest.approx(3.0, abs=0.1)
+    foreign = (tmp_path / "call.wav").read_bytes() + b"LIST\x04\0\0\0INFO"
+    (tmp_path / "call-carrier.wav").write_bytes(foreign)
     studio = Studio(tmp_path)
     assert studio.store.mend() == 2
+    assert (tmp_path / "call-carrier.wav").read_bytes() == foreign, "what a carrier recorded is left alone"
     assert read_wav(tmp_path / "call.wav").seconds == pytest.approx(3.0, abs=0.1)
     assert studio.store.mend() == 0
