@@ -25,6 +25,7 @@ from callwright.calls.live import LiveCalls
 from callwright.calls.reconciling import Reconciler
 from callwright.calls.recovery import ProcessFacts, Recovery
 from callwright.calls.service import CallService
+from callwright.calls.stopping import Stopping
 from callwright.calls.sweeper import DIAL, Sweeper, SweepRules
 from callwright.calls.tools import HttpTools
 from callwright.calls.upkeep import Upkeep
@@ -139,18 +140,17 @@ class Callwright:
         return stopped
 
     async def end_calls(self) -> None:
-        """Dial nobody any more, and end the conversations that run here politely.
+        """Dial nobody any more, end the conversations that run here politely, and cancel what rings.
 
         Where others have given this process up they look after its people: then everything is dropped in silence.
         """
         if self._calls_ended:
             return
         self._calls_ended = True
-        self.sweeper.hold()
-        self._gatekeeper.close()
         if not self.fenced.is_set():
-            await _within(_FAREWELLS_S, "conversations", self.live.stop)
+            await _within(_FAREWELLS_S, "calls", self._stopping.end_calls)
             return
+        self._stopping.dial_nobody()
         await _within(_DROP_S, "sweeper", self.sweeper.stop)
         await asyncio.gather(
             _within(_DROP_S, "recovery", self.recovery.drop),
@@ -179,7 +179,7 @@ class Callwright:
 
     def _build_calls(self) -> None:
         settings, ledger, directory, book = self.settings, self.ledger, self.directory, self.book
-        self._gatekeeper = gatekeeper = Gatekeeper(
+        gatekeeper = Gatekeeper(
             self.database,
             self.clock,
             directory,
@@ -214,6 +214,7 @@ class Callwright:
         self.sweeper = Sweeper(
             ledger, self.workflows, inbox, reconciler, self.live, self.recovery, upkeep, sweep
         )
+        self._stopping = Stopping(ledger, gatekeeper, self.sweeper, self.live, self.process_id)
         self.calls = CallService(ledger, directory, book, inbox, self.live, region=settings.default_region)
 
 

@@ -21,7 +21,6 @@ from callwright.storage.bus import Bus
 log = structlog.get_logger(__name__)
 
 _BATCH = 200
-_STOP_S = 20.0
 _CANCELS, _CANCEL_S = 3, 0.7
 
 
@@ -88,9 +87,10 @@ class LiveCalls:
         await handover.settle(tools.ledger, tools.door.directory.carrier(attempt.carrier), attempt, agent)
 
     async def look(self) -> None:
-        """Start a conversation for every answered call that is ours and has none, unless it is about to end."""
-        if self._stopping:
-            return
+        """Start a conversation for every answered call that is ours and has none, unless it is about to end.
+
+        Who answers while the process stops hears the apology.
+        """
         ledger, process_id = self._tools.ledger, self._tools.process_id
         async with ledger.database.read() as conn:
             answered = await attempts.in_states(conn, [CallState.ANSWERED], owner=process_id, limit=_BATCH)
@@ -108,6 +108,8 @@ class LiveCalls:
         task = asyncio.create_task(conversation.run(), name=f"conversation {attempt.id}")
         self._running[attempt.id] = (conversation, task)
         task.add_done_callback(partial(self._over, attempt.id))
+        if self._stopping:
+            conversation.shut_down()
 
     async def _give_up(self, attempt: Attempt) -> None:
         detail = "the conversation could not start; the log tells why"
@@ -115,14 +117,18 @@ class LiveCalls:
             await entry.set(end_reason=EndReason.MEDIA_FAILED, hang_up_by=HangUpBy.US, end_detail=detail)
             await entry.timer(TimerKind.LONGEST_CALL, 0)
 
-    async def stop(self) -> None:
-        """End every conversation politely, within 20 s."""
+    def shut_down(self) -> None:
+        """End every conversation politely, and each that begins from now on."""
         self._stopping = True
         for conversation, _ in list(self._running.values()):
             conversation.shut_down()
+
+    async def stop(self, within_s: float) -> None:
+        """Let conversations end by themselves for that long, then cancel them; each closes its sockets."""
+        self.shut_down()
         tasks = [task for _, task in self._running.values()]
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=_STOP_S)
+            _, late = await asyncio.wait(tasks, timeout=within_s)
             await _cancel(late)
 
     async def abandon(self) -> None:
@@ -137,8 +143,8 @@ class LiveCalls:
     def forget_recordings(self, older_than_s: float) -> None:
         """Delete recordings that were last written longer ago than that. Blocks: call it in a thread."""
         before = time.time() - older_than_s
-        for path in self._recordings.glob("*.wav"):
-            if path.stat().st_mtime < before:
+        for path in self._recordings.iterdir():
+            if path.is_file() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
     def _over(self, attempt_id: str, _task: asyncio.Task[None]) -> None:

@@ -187,7 +187,8 @@ class Reconciler:
                 return
             if call is not None:
                 if entry.attempt.hang_up_requested and entry.attempt.end_reason is None:
-                    await entry.set(end_reason=EndReason.CANCELED, hang_up_by=HangUpBy.API)
+                    by = entry.attempt.hang_up_by or HangUpBy.API
+                    await entry.set(end_reason=EndReason.CANCELED, hang_up_by=by)
                 await apply_call(entry, call, agent.limits.longest_call_s)
             if entry.attempt.state not in _WAITING:
                 return

@@ -181,14 +181,46 @@ async def test_bad_webhooks_and_sockets_are_refused(tmp_path: Path) -> None:
         assert attempt.end_reason is EndReason.COMPLETED, await stage.story(call_id)
 
 
-async def test_a_restart_in_mid_ring_goes_on_with_the_same_call(tmp_path: Path) -> None:
-    """Stopped politely and started again: still one dial, one conversation, one outcome."""
-    async with Stage(tmp_path, {ADA: {**ANSWERS, "answer_after_ms": 5000}}) as stage:
+async def test_a_stop_cancels_what_rings(tmp_path: Path) -> None:
+    """Nobody is left to answer into silence; the outcome is told after the next start, and nobody is dialled twice."""
+    async with Stage(tmp_path, {ADA: {**ANSWERS, "answer_after_ms": 8000}}) as stage:
         call_id = await stage.call(ADA)
         await stage.until(call_id, CallState.RINGING)
         await stage.stop_app()
-        await asyncio.sleep(0)
+        assert stage.people_on_the_line() == []
         await stage.start_app()
         attempt = await stage.until(call_id, within_s=45)
-        assert attempt.end_reason is EndReason.COMPLETED, await stage.story(call_id)
+        assert attempt.end_reason is EndReason.CANCELED, await stage.story(call_id)
+        assert attempt.end_detail == "the server was stopped"
+        assert stage.carrier.dials_by_phone[ADA] == 1
+
+
+async def test_who_answers_while_the_server_stops_hears_why(tmp_path: Path) -> None:
+    """The answer came before the cancellation: an apology instead of silence."""
+    async with Stage(tmp_path, {ADA: {"manner": "silent", "answer_after_ms": 1500}}) as stage:
+        stage.carrier.faults.add(
+            Fault("POST /calls/1/calls/*/hangup", FaultKind.STATUS, status=503, body={}, times=3)
+        )
+        call_id = await stage.call(ADA)
+        await stage.until(call_id, CallState.RINGING)
+        await stage.stop_app()
+        assert stage.people_on_the_line() == []
+        assert stage.said_by_carrier()
+        await stage.start_app()
+        attempt = await stage.until(call_id)
+        assert attempt.end_detail == "the server was stopped", await stage.story(call_id)
+
+
+async def test_a_call_in_preparation_is_not_dialled_by_a_server_that_stops(tmp_path: Path) -> None:
+    """It waits for the next start."""
+    async with Stage(tmp_path, {ADA: {"manner": "busy"}}) as stage:
+        slow = Fault("GET /v1/convai/conversation/get-signed-url", FaultKind.DELAY, seconds=2.0)
+        stage.engine.faults.add(slow)
+        call_id = await stage.call(ADA)
+        await stage.until(call_id, CallState.PREPARING)
+        await stage.stop_app()
+        assert stage.carrier.dials_by_phone[ADA] == 0
+        await stage.start_app()
+        attempt = await stage.until(call_id, within_s=45)
+        assert attempt.end_reason is EndReason.BUSY, await stage.story(call_id)
         assert stage.carrier.dials_by_phone[ADA] == 1
