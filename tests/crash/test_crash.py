@@ -13,7 +13,7 @@ from tests.databases import KINDS, postgres_server  # noqa: F401  (a fixture)
 DEATHS: dict[str, list[tuple[Kill, str, int]]] = {
     "sqlite": [
         (boundary_scene, "request infobip POST /calls/1/calls after", 2),
-        (boundary_scene, "commit calls.conversation.Conversation._open after", 2),
+        (boundary_scene, "commit calls.journal.Journal._apply after", 5),
         (boundary_scene, "request zoho POST /crm/v8/Calls after", 1),
         (boundary_scene, "step calls.finishing.Finisher.run write not recorded", 2),
     ],
@@ -21,7 +21,7 @@ DEATHS: dict[str, list[tuple[Kill, str, int]]] = {
         (boundary_scene, "request zoho PUT /crm/v8/Leads/* after", 1),
         (boundary_scene, "commit calls.inbox.Inbox._store after", 12),
         (takeover_scene, "commit calls.dialing.Dialer._accept after", 3),
-        (takeover_scene, "commit calls.conversation.Conversation._open after", 2),
+        (takeover_scene, "commit calls.journal.Journal._apply after", 5),
     ],
 }
 """By database: how it goes on afterwards, the boundary, and at which of its occurrences."""
