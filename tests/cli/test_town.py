@@ -297,7 +297,7 @@ async def test_what_the_crm_did_not_take_is_written_again(town: Town) -> None:
 @pytest.mark.parametrize(
     "arguments,environment,code,text",
     [
-        (["suppressions", "add", "12", "--reason", "x"], {}, 2, "has no country code"),
+        (["suppressions", "add", "1234", "--reason", "x"], {}, 2, "has no country code"),
         (["suppressions", "add", PERSON, "--reason", "x", "--until", "soon"], {}, 2, "expires_at"),
         (["suppressions", "add", PERSON], {}, 2, "--reason"),
         (["hold", "--reason", "x" * 201], {}, 2, "longer than 200 characters"),
