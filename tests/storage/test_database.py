@@ -175,8 +175,10 @@ async def test_a_schema_of_a_newer_version_is_refused(database: Database) -> Non
 
 
 def test_revisions_have_one_head() -> None:
-    with create_engine("sqlite://").connect() as conn:
+    engine = create_engine("sqlite://")
+    with engine.connect() as conn:
         assert len(ScriptDirectory.from_config(configuration(conn)).get_heads()) == 1
+    engine.dispose()
 
 
 async def test_a_named_lock_excludes_others(open_database: OpenDatabase, database: Database) -> None:
