@@ -12,7 +12,7 @@ from callwright.calls.directory import Directory
 from callwright.calls.ledger import Entry, Ledger, TimerKind
 from callwright.calls.outage import DATABASE_AWAY, reason_of
 from callwright.calls.reconciling import Reconciler
-from callwright.calls.tracking import handle_of
+from callwright.calls.tracking import handle_of, is_unexplained
 from callwright.domain.agent import AgentDefinition
 from callwright.domain.attempt import Attempt
 from callwright.domain.errors import VendorError
@@ -39,10 +39,18 @@ Over = Callable[[], Awaitable[bool]]
 
 
 async def note_ending(entry: Entry, reason: EndReason, by: HangUpBy, detail: str) -> None:
-    """Record why the call is about to end; the first reason stands. A timer hangs up if we do not come to it."""
-    if entry.attempt.state in LIVE and entry.attempt.end_reason is None:
+    """Record why the call is about to end; the first reason stands. A timer hangs up if we do not come to it.
+
+    After an outage of the database the carrier's word that we hung up may have been stored before ours tells why.
+    """
+    attempt = entry.attempt
+    if attempt.state in LIVE and attempt.end_reason is None:
         await entry.set(end_reason=reason, hang_up_by=by, end_detail=detail)
-    if entry.attempt.state in LIVE:
+    elif is_unexplained(attempt):
+        await entry.set(end_reason=reason, hang_up_by=by, end_detail=detail)
+        await entry.note("explained", end_reason=str(reason), end_detail=detail)
+        await entry.timer(TimerKind.FINISH, 0)
+    if attempt.state in LIVE:
         await entry.timer(TimerKind.LONGEST_CALL, _HUNG_UP_WITHIN_S)
 
 

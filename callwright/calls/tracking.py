@@ -18,6 +18,7 @@ HUMAN_ANSWERED = "human_answered"
 
 _ASK_AGAIN_S = 6.0
 _LONGEST_CALL_SLACK_S = 30.0
+_EXPLAINED_WITHIN_S = 5.0
 
 _OVER = frozenset({CallState.ENDED, CallState.DONE})
 
@@ -124,7 +125,18 @@ async def ended(
         "hang_up_by": attempt.hang_up_by or hang_up_by,
         "duration_s": duration_s,
     }
-    await entry.move(Signal.END, **facts)
+    if await entry.move(Signal.END, **facts) and is_unexplained(entry.attempt):
+        await entry.timer(TimerKind.FINISH, _EXPLAINED_WITHIN_S)
+
+
+def is_unexplained(attempt: Attempt) -> bool:
+    """Whether we hung up on somebody who had answered, without a reason in the row: an outage holds it up."""
+    return (
+        attempt.state is CallState.ENDED
+        and attempt.end_reason is EndReason.COMPLETED
+        and attempt.hang_up_by is HangUpBy.US
+        and attempt.answered_at is not None
+    )
 
 
 async def human_event(entry: Entry, event: CarrierEvent) -> None:

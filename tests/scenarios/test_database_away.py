@@ -1,59 +1,131 @@
-"""What the probes tell while the database is away: a real one, which lets nobody in for a while."""
+"""The database goes away while somebody is on the line: they notice nothing, or they hear an apology."""
 
 import asyncio
-import re
+import gc
+import logging
 import time
-import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx2
-import psycopg
+import pytest
+import structlog
 
-from tests.databases import postgres_url
-from tests.scenarios.stage import Stage, StageOptions
+from callwright.domain.outcome import EndReason, HangUpBy
+from callwright.domain.states import CallState
+from callwright.toolkit.logs import configure_logs
+from tests.scenarios.outage import outage_of
+from tests.scenarios.stage import ANSWERS, Stage, StageOptions
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""The library for workflows leaves a connection that was cut to the garbage collector."""
 
-async def test_figures_are_told_while_the_database_is_away(tmp_path: Path, postgres_server: str) -> None:
-    """Whoever watches has to see the process, and that its database is away."""
-    name = f"away_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
-        options = StageOptions(database_url=postgres_url(postgres_server, name))
-        async with (
-            Stage(tmp_path, {}, options) as stage,
-            httpx2.AsyncClient(
-                base_url=f"http://127.0.0.1:{stage.port}", timeout=20, trust_env=False
-            ) as http,
-        ):
-            assert await _figure(http, "callwright_database_up") == 1
-            assert await _figure(http, 'callwright_calls{state="queued"}') == 0
-            admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
-            try:
-                admin.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
-                )
-                assert await _figure(http, "callwright_database_up") == 0
-                assert await _figure(http, 'callwright_calls{state="queued"}') is None
-                assert await _figure(http, "process_open_fds") is not None
-                ready = await http.get("/ready")
-                assert ready.status_code == 503
-                assert "database" in {item["where"] for item in ready.json()["errors"]}
-                assert (await http.get("/health")).status_code == 200
-                problem = await http.get("/api/v1/calls", headers={"authorization": "Bearer cw_x"})
-                assert (problem.status_code, problem.headers["retry-after"]) == (503, "5")
-                assert problem.json()["type"] == "/problems/busy"
-                assert name not in problem.text
-            finally:
-                admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
-            deadline = time.monotonic() + 30
-            while await _figure(http, "callwright_database_up") != 1:
-                assert time.monotonic() < deadline, "it does not come back"
-                await asyncio.sleep(0.1)
-            assert await _figure(http, 'callwright_calls{state="queued"}') == 0
+ADA = "+447700900101"
+TALKS = {**ANSWERS, "replies": [], "otherwise": "Could you say that again, please, and slowly?"}
 
 
-async def _figure(http: httpx2.AsyncClient, name: str) -> float | None:
-    response = await http.get("/metrics")
-    assert response.status_code == 200, response.text
-    found = re.search(rf"^{re.escape(name)} (\S+)$", response.text, re.MULTILINE)
-    return float(found[1]) if found else None
+@pytest.fixture(autouse=True)
+def logs_of_a_server() -> Iterator[None]:
+    """Errors are logged as `serve` does: a traceback in colours takes seconds of the event loop."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logs("ERROR")
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    gc.collect()
+
+
+async def wait_for(condition: Callable[[], object], within_s: float) -> None:
+    """Look at the simulators, since the row cannot be asked."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s"
+        await asyncio.sleep(0.02)
+
+
+def said(stage: Stage) -> int:
+    """How many lines the agent platform has in its transcripts."""
+    return sum(len(conversation.transcript) for conversation in stage.engine.conversations.values())
+
+
+async def test_a_short_outage_is_ridden_out(tmp_path: Path, database_url: str) -> None:
+    """The audio goes on; what was said and noted meanwhile is written when the database is back."""
+    async with outage_of(database_url) as outage:
+        options = StageOptions(database_url=outage.url)
+        async with Stage(tmp_path, {ADA: ANSWERS}, options) as stage:
+            call_id = await stage.call(ADA)
+            await stage.until(call_id, CallState.TALKING)
+            before = said(stage)
+            await outage.begin()
+            await wait_for(lambda: said(stage) >= before + 3, 20)
+            await outage.end()
+            attempt = await stage.until(call_id, within_s=60)
+            story = await stage.story(call_id)
+            assert (attempt.end_reason, attempt.hang_up_by) == (EndReason.COMPLETED, HangUpBy.AGENT), story
+            assert attempt.collected == {"interested": True, "budget": 500, "opt_out": False}, story
+            (conversation,) = stage.engine.conversations.values()
+            assert conversation.hearing.faults == 0, conversation.hearing
+            lines = [line.text for line in await stage.app.calls.transcript(call_id)]
+            assert "500." in lines, lines
+            assert any("goodbye" in line for line in lines), lines
+            assert len(lines) == len(set(lines)), lines
+            assert stage.said_by_carrier() == []
+            assert len(stage.crm.writes(stage.record_of[ADA])) == 1
+
+
+async def test_a_long_outage_ends_with_an_apology(tmp_path: Path, database_url: str) -> None:
+    """After 25 s the person hears why and is hung up on, without a row; the outcome is written afterwards, once."""
+    async with outage_of(database_url) as outage:
+        options = StageOptions(database_url=outage.url, limits={"silence_s": 60, "longest_call_s": 120})
+        async with Stage(tmp_path, {ADA: TALKS}, options) as stage:
+            call_id = await stage.call(ADA)
+            await stage.until(call_id, CallState.TALKING)
+            await outage.begin()
+            began = time.monotonic()
+            await wait_for(stage.said_by_carrier, 35)
+            assert time.monotonic() - began > 20
+            await wait_for(lambda: stage.people_on_the_line() == [], 15)
+            await outage.end()
+            attempt = await stage.until(call_id, within_s=60)
+            story = await stage.story(call_id)
+            assert (attempt.end_reason, attempt.hang_up_by) == (EndReason.MEDIA_FAILED, HangUpBy.US), story
+            assert "database" in attempt.end_detail
+            assert attempt.crm_state == "written", story
+            assert len(stage.crm.writes(stage.record_of[ADA])) == 1
+            assert stage.carrier.dials_by_phone[ADA] == 1
+
+
+async def test_who_hangs_up_during_an_outage_has_hung_up(tmp_path: Path, database_url: str) -> None:
+    """The carrier is asked what became of the leg; its webhook cannot be stored."""
+    leaves = {**ANSWERS, "replies": [{"when": "interested", "say": "Bye."}], "hang_up_after": 1}
+    async with (
+        outage_of(database_url) as outage,
+        Stage(tmp_path, {ADA: leaves}, StageOptions(database_url=outage.url)) as stage,
+    ):
+        call_id = await stage.call(ADA)
+        await stage.until(call_id, CallState.TALKING)
+        await outage.begin()
+        await wait_for(lambda: stage.people_on_the_line() == [], 20)
+        await outage.end()
+        attempt = await stage.until(call_id, within_s=60)
+        outcome = (attempt.end_reason, attempt.hang_up_by)
+        assert outcome == (EndReason.COMPLETED, HangUpBy.PERSON), await stage.story(call_id)
+        assert stage.said_by_carrier() == []
+
+
+async def test_who_answers_during_an_outage_is_spoken_to_when_it_is_over(
+    tmp_path: Path, database_url: str
+) -> None:
+    """The webhook is refused with 5xx, so that the carrier sends it again."""
+    async with outage_of(database_url) as outage:
+        people = {ADA: {**ANSWERS, "answer_after_ms": 1500}}
+        async with Stage(tmp_path, people, StageOptions(database_url=outage.url)) as stage:
+            call_id = await stage.call(ADA)
+            await stage.until(call_id, CallState.RINGING)
+            await outage.begin()
+            await wait_for(lambda: any(call.answered for call in stage.carrier.calls_to(ADA)), 10)
+            await outage.end()
+            attempt = await stage.until(call_id, within_s=60)
+            outcome = (attempt.end_reason, attempt.hang_up_by)
+            assert outcome == (EndReason.COMPLETED, HangUpBy.AGENT), await stage.story(call_id)
