@@ -18,6 +18,7 @@ from callwright.toolkit.redaction import Redactor
 Json = dict[str, Any]
 
 _LONGEST_MOMENT = 11
+_LONGEST_PAUSE_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +134,14 @@ class ElevenLabsClient:
     def _pause(self, response: httpx2.Response, told_s: float | None) -> float | None:
         """Seconds by `retry-after-ms`, else as told by Retry-After, else until `x-ratelimit-reset` (Unix seconds)."""
         raw = response.headers.get("retry-after-ms", "").strip()
-        if raw.isdigit():
-            return int(raw) / 1000
+        if raw.isascii() and raw.isdigit():
+            return min(int(raw[:_LONGEST_MOMENT]) / 1000, _LONGEST_PAUSE_S)
         if told_s is not None:
             return told_s
         moment = response.headers.get("x-ratelimit-reset", "").strip()
-        if not moment.isdigit() or len(moment) > _LONGEST_MOMENT:
+        if not moment.isascii() or not moment.isdigit() or len(moment) > _LONGEST_MOMENT:
             return None
-        return max(0.0, int(moment) - self._clock.now().timestamp())
+        return min(max(0.0, int(moment) - self._clock.now().timestamp()), _LONGEST_PAUSE_S)
 
 
 def _path(part: str) -> str:

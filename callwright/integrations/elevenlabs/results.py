@@ -15,6 +15,7 @@ _STATES: Final = {"done": ResultState.READY, "failed": ResultState.FAILED}
 """Every other status, known or not, is PENDING."""
 
 _SPEAKERS: Final = {"agent": Speaker.AGENT, "user": Speaker.PERSON}
+_LARGEST_NUMBER: Final = 1e9
 _SUCCESS: Final = {"success": True, "failure": False}
 
 
@@ -100,4 +101,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """A number of ordinary size; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST_NUMBER:
+        return None
+    return float(value)

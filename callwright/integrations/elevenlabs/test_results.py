@@ -88,3 +88,12 @@ def test_gone() -> None:
 def test_nothing_strange_breaks_it(key: str, data: st.DataObject) -> None:
     odd = data.draw(st.none() | st.integers() | st.text() | st.lists(st.integers()) | st.just({"error": 5}))
     conversation_result("conv_1", {**fixture("conversation_done"), key: odd})
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), float("inf"), float("nan"), True, "7", None])
+def test_numbers_beyond_all_reason_are_none(number: object) -> None:
+    turn = {"role": "user", "message": "Yes", "time_in_call_secs": number}
+    body = {"status": "done", "metadata": {"call_duration_secs": number}, "transcript": [turn]}
+    result = conversation_result("conv_1", body)
+    assert result.duration_s is None
+    assert result.transcript_ms == (0,)

@@ -24,6 +24,7 @@ VENDOR = "infobip"
 _PAGE_SIZE = 100
 _MOST_PAGES = 5
 _RECORDING_PART = 8 * 1024 * 1024
+_LONGEST_COUNT = 18
 _KINDS: dict[int, type[VendorError]] = {
     400: VendorRefused,
     401: VendorAuthFailed,
@@ -151,7 +152,11 @@ def _content_range(response: httpx2.Response) -> tuple[int | None, int | None]:
     """The first byte and the whole length that `Content-Range: bytes 0-99/1000` tells, None for what it does not."""
     span, _, total = response.headers.get("content-range", "").removeprefix("bytes ").partition("/")
     first = span.partition("-")[0]
-    return int(first) if first.isdigit() else None, int(total) if total.isdigit() else None
+    return _count(first), _count(total)
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_COUNT else None
 
 
 def _payload(body: Any) -> dict[str, Any]:

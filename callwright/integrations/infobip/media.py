@@ -13,6 +13,7 @@ from callwright.domain.errors import WebhookRejected
 from callwright.ports.carrier import MediaDigit, MediaEvent, MediaStarted, MediaStopped
 
 RATES = frozenset({8000, 16000, 24000, 32000})
+_RATES_AS_TEXT = frozenset(str(rate) for rate in RATES)
 LARGEST_TEXT = 16 * 1024
 LONGEST_FRAME_MS = 100
 _CLEAR = b'{"action":"clear"}'
@@ -104,7 +105,7 @@ def _format(content_type: object) -> AudioFormat:
     kind, _, rest = str(content_type or "").replace(" ", "").lower().partition(";")
     parameters = dict(part.partition("=")[::2] for part in rest.split(";"))
     rate = parameters.get("rate", "")
-    if kind != "audio/l16" or not rate.isdigit() or int(rate) not in RATES:
+    if kind != "audio/l16" or rate not in _RATES_AS_TEXT:
         raise WebhookRejected("unsupported_format", f"content-type {str(content_type)[:60]!r}")
     return AudioFormat(Encoding.PCM16, int(rate))
 

@@ -173,7 +173,7 @@ class InfobipSettings(IntegrationSettings):
     @field_validator("sample_rate", mode="before")
     @classmethod
     def _number(cls, value: Any) -> Any:
-        return int(value) if isinstance(value, str) and value.isdigit() else value
+        return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
     @field_validator("caller_ids")
     @classmethod

@@ -77,6 +77,7 @@ HANGUP_SOURCES: dict[str, HangUpBy] = {
 }
 """HangupSource of the Calls API: the API is used by nobody but us."""
 
+_LONGEST_CALL_S = 7 * 86_400
 _BY_ID = {code.id: code for code in ERROR_CODES}
 _BY_NAME = {code.name: code for code in ERROR_CODES}
 _BY_STATE = {
@@ -166,7 +167,7 @@ def carrier_call(call: Mapping[str, Any]) -> CarrierCall:
 def duration_s(call: Mapping[str, Any]) -> float | None:
     """Seconds that the call lasted after the answer, as told or by its times."""
     told = call.get("duration")
-    if isinstance(told, int | float) and not isinstance(told, bool) and told >= 0:
+    if isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told <= _LONGEST_CALL_S:
         return float(told)
     answered, ended = our_time(call.get("answerTime")), our_time(call.get("endTime"))
     return max(0.0, (ended - answered).total_seconds()) if answered and ended else None

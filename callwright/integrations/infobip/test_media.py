@@ -45,7 +45,16 @@ def test_formats(content_type: str, audio: AudioFormat) -> None:
 
 
 @pytest.mark.parametrize(
-    "content_type", ["audio/l16", "audio/l16;rate=44100", "audio/pcmu;rate=8000", "", "audio/l16;rate=-1"]
+    "content_type",
+    [
+        "audio/l16",
+        "audio/l16;rate=44100",
+        "audio/pcmu;rate=8000",
+        "",
+        "audio/l16;rate=-1",
+        "audio/l16;rate=²",
+        "audio/l16;rate=" + "8" * 5000,
+    ],
 )
 def test_formats_we_do_not_speak(content_type: str) -> None:
     message = b'{"event":"websocket:connected","content-type":"%s"}' % content_type.encode()

@@ -231,6 +231,8 @@ def test_nonsense_is_refused(body: bytes, reason: str) -> None:
         {"type": "CALL_RECORDING_READY", "properties": {"recording": {"files": [5, None]}}},
         {"type": "MACHINE_DETECTION_FINISHED", "properties": {"detectionResult": ["x"]}},
         {"type": "ERROR", "properties": {"actionType": {}}, "timestamp": 7},
+        {"type": "CALL_FINISHED", "properties": {"callLog": {"duration": 10**400}}},
+        {"type": "CALL_FINISHED", "properties": {"callLog": {"duration": -1, "errorCode": {"id": 10**400}}}},
     ],
 )
 def test_wrong_types_inside_never_crash(payload: dict[str, Any]) -> None:
@@ -315,3 +317,10 @@ def test_each_algorithm_and_a_header_of_choice(name: str) -> None:
     mac = hmac_hex("secret", VECTOR_BODY, name.lower().replace("_", ""))
     assert accepts(configured, {"x-sig": mac}) == "ok"
     assert accepts(configured, {"x-ib-hmac-signature": mac}) == "no_signature"
+
+
+@pytest.mark.parametrize("stamp", ["²", "٣", "9" * 5000, "", "-1"])
+def test_stamps_that_are_no_moments_are_refused(stamp: str) -> None:
+    proof = hmac_hex("secret", stamp.encode() + VECTOR_BODY)
+    headers = {"x-ib-hmac-signature": proof, "x-ib-exchange-req-timestamp": stamp}
+    assert accepts(settings(**STAMPED), headers) == "too_old"

@@ -115,7 +115,7 @@ def _verify_hmac(request: WebhookRequest, settings: InfobipSettings, now: dateti
     if not hmac_matches(given, settings.webhook_secret.get_secret_value(), message, algorithm):
         raise WebhookRejected("bad_signature", f"header {settings.webhook_hmac_header} is wrong")
     if settings.webhook_hmac_scheme is HmacScheme.TIMESTAMP_BODY:
-        readable = stamp.isdigit() and len(stamp) <= _LONGEST_STAMP
+        readable = stamp.isascii() and stamp.isdigit() and len(stamp) <= _LONGEST_STAMP
         age_s = now.timestamp() - int(stamp) / 1000 if readable else float("inf")
         if abs(age_s) > settings.webhook_longest_age_s:
             raise WebhookRejected("too_old", "the signed timestamp is too far from now")

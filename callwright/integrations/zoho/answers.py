@@ -21,6 +21,7 @@ from callwright.domain.errors import (
 
 LOCKED_PAUSE_S = 60.0
 APPROVAL_PAUSE_S = 600.0
+_LONGEST_PAUSE_S = 86_400.0
 ACCESS_DENIED_PAUSE_S = 600.0
 """Zoho gives a refresh token 10 access tokens per 10 minutes; then it answers "Access Denied"."""
 
@@ -179,11 +180,11 @@ def message(body: dict[str, Any], otherwise: str) -> str:
 
 
 def pause_hint(body: dict[str, Any]) -> float | None:
-    """`details.retry_after` of a 429 in seconds, if the body has one."""
+    """`details.retry_after` of a 429 in seconds, at most a day, if the body has one."""
     details = body.get("details")
     hint = details.get("retry_after") if isinstance(details, dict) else None
     if isinstance(hint, (int, float)) and not isinstance(hint, bool) and hint >= 0:
-        return float(hint)
+        return float(min(hint, _LONGEST_PAUSE_S))
     return None
 
 

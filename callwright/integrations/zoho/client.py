@@ -30,6 +30,8 @@ from callwright.toolkit.redaction import Redactor
 VENDOR = "zoho"
 _EARLY_S = 300
 _SHORTEST_LIFE_S = 60
+_USUAL_LIFE_S = 3600
+_LONGEST_LIFE_S = 86_400
 _FRESH_S = 30.0
 _ATTEMPTS = 3
 _PATIENCE_S = 2.0
@@ -220,7 +222,9 @@ class ZohoClient:
         api_domain = body.get("api_domain") if isinstance(body, dict) else None
         if not isinstance(api_domain, str) or not api_domain.startswith(("https://", "http://")):
             raise VendorAuthFailed(VENDOR, "the token answer names no api_domain")
-        life = max(float(body.get("expires_in", 3600)) - _EARLY_S, _SHORTEST_LIFE_S)
+        told = body.get("expires_in")
+        known = isinstance(told, int) and not isinstance(told, bool) and 0 <= told <= _LONGEST_LIFE_S
+        life = max((told if known else _USUAL_LIFE_S) - _EARLY_S, _SHORTEST_LIFE_S)
         facts = {"api_domain": api_domain.rstrip("/"), "scope": str(body.get("scope", ""))}
         return SharedToken(body["access_token"], self._clock.now() + timedelta(seconds=life), facts)
 

@@ -157,6 +157,18 @@ async def test_an_answer_without_api_domain_is_refused(bench: Bench) -> None:
         await bench.crm().get("Leads", LEAD)
 
 
+@pytest.mark.parametrize("life", [None, "soon", True, -1, 10**400, [1]])
+async def test_an_odd_life_of_a_token_is_taken_for_an_hour(bench: Bench, life: object) -> None:
+    await bench.crm().get("Leads", LEAD)
+    stale = await bench.crm()._client.token()
+    body = {"access_token": stale.value, "api_domain": bench.simulator.base_url, "expires_in": life}
+    bench.simulator.faults.add(Fault(_TOKEN, FaultKind.STATUS, status=200, body=body))
+    bench.clock.forward(7200)
+    bench.simulator.accounts.refresh_token = "1000.other.grant"
+    token = await bench.crm()._client.token()
+    assert 3000 <= (token.expires_at - bench.clock.now()).total_seconds() <= 3600
+
+
 async def test_new_credentials_do_not_use_the_old_token(bench: Bench) -> None:
     await bench.crm().get("Leads", LEAD)
     bench.simulator.accounts.refresh_token = "1000.new.grant"

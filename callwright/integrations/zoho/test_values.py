@@ -58,6 +58,8 @@ REFUSALS: dict[str, tuple[str, Any, str]] = {
     "no finite number": ("Budget", float("inf"), "WRONG_VALUE"),
     "a boolean is no number": ("Budget", True, "WRONG_VALUE"),
     "no whole number": ("Team_Size", 1.5, "WRONG_VALUE"),
+    "beyond all numbers": ("Budget", 10**400, "WRONG_VALUE"),
+    "beyond all whole numbers": ("Team_Size", 10**5000, "WRONG_VALUE"),
     "too many digits": ("Team_Size", 1_000_000, "WRONG_VALUE"),
     "no date": ("Visit_Day", "tomorrow", "WRONG_VALUE"),
     "no moment": ("Next_Contact", "soon", "WRONG_VALUE"),

@@ -9,6 +9,8 @@ from callwright.integrations.zoho.metadata import PICKLISTS, TEXTS, FieldMeta
 from callwright.ports.crm import FieldRefusal
 
 CUT_MARK = " …"
+_MOST_DIGITS = 18
+_LONGEST_SHOWN = 60
 _YES = frozenset({"true", "yes", "y", "1", "on"})
 _NO = frozenset({"false", "no", "n", "0", "off"})
 
@@ -114,8 +116,8 @@ def _number(value: Any) -> float:
         number = (
             float(value) if isinstance(value, (int, float)) else float(str(value).replace(",", "").strip())
         )
-    except ValueError as error:
-        raise ValueError(f"{value!r} is not a number") from error
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{str(value)[:_LONGEST_SHOWN]!r} is not a number") from error
     if not math.isfinite(number):
         raise ValueError(f"{value!r} is not a finite number")
     return number
@@ -128,8 +130,8 @@ def _integer(field: FieldMeta, value: Any) -> int | str:
         if not number.is_integer():
             raise ValueError(f"{value!r} is not a whole number")
         whole = int(number)
-    if field.length is not None and len(str(abs(whole))) > field.length:
-        raise ValueError(f"{whole} has more than {field.length} digits")
+    if abs(whole) >= 10 ** (field.length or _MOST_DIGITS):
+        raise ValueError(f"the number has more than {field.length or _MOST_DIGITS} digits")
     return str(whole) if field.type == "bigint" else whole
 
 
