@@ -51,6 +51,7 @@ def test_settings_have_defaults_and_descriptions() -> None:
         "ELEVENLABS_BASE_URL",
         "ELEVENLABS_WEBHOOK_SECRET",
         "ELEVENLABS_MINIMUM_CREDITS",
+        "ELEVENLABS_REQUEST_TIMEOUT_S",
         "ELEVENLABS_AUDIO_FORMAT",
     ]
 
