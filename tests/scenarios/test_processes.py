@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import httpx2
 import psycopg
@@ -274,7 +274,7 @@ async def test_one_wish_that_comes_twice_at_once_is_one_call(tmp_path: Path, ser
             # Both look for an earlier call before either can store one.
             await conn.execute("LOCK TABLE attempts IN SHARE ROW EXCLUSIVE MODE")
             both = [asyncio.create_task(app.calls.create(new)) for app in (one, other)]
-            await _until_blocked(conn, 2)
+            await _until_some(conn, _BLOCKED, 2)
             await conn.rollback()
         first, second = await asyncio.gather(*both)
         assert first.id == second.id
@@ -284,14 +284,17 @@ async def test_one_wish_that_comes_twice_at_once_is_one_call(tmp_path: Path, ser
         assert kinds.count("created") == 1
 
 
-async def _until_blocked(conn: psycopg.AsyncConnection[Any], count: int) -> None:
-    blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'attempts'::regclass"
+_BLOCKED = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'attempts'::regclass"
+
+
+async def _until_some(conn: psycopg.AsyncConnection[Any], count: LiteralString, least: int = 1) -> None:
+    """Wait until a query counts that many; its transaction stays open."""
     async with asyncio.timeout(10):
         while True:
-            row = await (await conn.execute(blocked)).fetchone()
-            if row is not None and row[0] >= count:
+            row = await (await conn.execute(count)).fetchone()
+            if row is not None and row[0] >= least:
                 return
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
 
 
 async def ended_call(stage: Stage, **changes: Any) -> Attempt:
@@ -349,22 +352,24 @@ async def test_what_a_dead_process_was_sending_is_looked_for_before_it_is_sent_a
     tmp_path: Path, server_url: str
 ) -> None:
     async with (
-        Stage(tmp_path, {ADA: QUIET.script}, StageOptions(database_url=server_url)) as stage,
+        Stage(
+            tmp_path, {ADA: QUIET.script}, StageOptions(database_url=server_url, crm={"overwrite": True})
+        ) as stage,
         two_apps(stage) as (one, other),
     ):
         call = await ended_call(stage)
         agent = stage.agent()
         stage.crm.state.behaviour.latency_s = 0.4
         dying = asyncio.create_task(CrmWriter(one.ledger, one.directory, one.process_id).write(call, agent))
-
-        async def sent() -> bool:
-            return bool(stage.crm.writes(stage.record_of[ADA]))
-
-        async with asyncio.timeout(10):
-            while not await sent():
+        async with await psycopg.AsyncConnection.connect(server_url) as conn, asyncio.timeout(10):
+            await _until_some(conn, "SELECT count(*) FROM crm_writes")
+            # From here on it cannot note what came of its try.
+            await conn.execute("LOCK TABLE crm_writes IN SHARE ROW EXCLUSIVE MODE")
+            while not stage.crm.writes(stage.record_of[ADA]):
                 await asyncio.sleep(0.01)
-        dying.cancel()
-        await asyncio.gather(dying, return_exceptions=True)
+            dying.cancel()
+            await asyncio.gather(dying, return_exceptions=True)
+            await conn.rollback()
         writer = CrmWriter(other.ledger, other.directory, other.process_id)
         held = await writer.write(call, agent)
         assert held.state == "retrying"
@@ -372,11 +377,15 @@ async def test_what_a_dead_process_was_sending_is_looked_for_before_it_is_sent_a
             (part,) = [
                 part for part in await crm_writes.of_attempt(conn, call.id) if part.held_by == one.process_id
             ]
+            assert part.kind == "record"
             assert 30 < await crm_writes.held_for(conn, part) <= 45
             await conn.exec_driver_sql("UPDATE crm_writes SET held_until = now() - interval '1 second'")
         again = await writer.write(call, agent)
         assert again.state == "written"
-        assert len(stage.crm.writes(stage.record_of[ADA])) == 1
+        sent = [
+            exchange.name for exchange in stage.crm.traffic.exchanges if exchange.name.startswith("PUT /crm")
+        ]
+        assert len(sent) == 1, "it was looked for, and found"
 
 
 async def test_a_part_that_cannot_be_made_does_not_stop_the_others(tmp_path: Path) -> None:
