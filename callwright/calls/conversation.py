@@ -234,7 +234,7 @@ class Conversation:
     async def _rejoin(self, detail: str) -> None:
         """The media socket is gone: the call is over, or the carrier is asked for a new one, once."""
         await asyncio.sleep(_LOST_GRACE_S)
-        if self._handover.under_way or not await self._person.is_up():
+        if self._handover.under_way or self._has_media or not await self._person.is_up():
             return
         self._journal.note("media.lost", detail=detail)
         self._rejoins += 1
@@ -244,6 +244,10 @@ class Conversation:
             self._journal.note("media.rejoined")
         elif await self._person.is_up():
             self._end(Ending(EndReason.MEDIA_FAILED, HangUpBy.CARRIER, detail, apologise=True))
+
+    @property
+    def _has_media(self) -> bool:
+        return self._bridge is not None and self._bridge.carrier is not None
 
     async def _transfer(self) -> None:
         """Hand the person over to a human; the agent comes back if nobody answers."""
