@@ -199,6 +199,29 @@ async def get_call_recording(call_id: CallId, _key: Reader, services: ServicesSt
     return FileResponse(path, media_type="audio/wav", filename=f"{call_id}.wav")
 
 
+@router.get(
+    "/{call_id}/carrier-recording",
+    operation_id="get_call_carrier_recording",
+    summary="The carrier's recording",
+    response_class=FileResponse,
+    responses={
+        200: {
+            "description": "The file as the carrier made it, for an agent with `carrier_recording`.",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        206: {
+            "description": "The range that was asked for.",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **guarded(problems.NOT_FOUND, problems.MALFORMED, problems.RANGE, problems.INVALID),
+    },
+)
+async def get_call_carrier_recording(call_id: CallId, _key: Reader, services: ServicesState) -> FileResponse:
+    """Found once the outcome is written, as soon as the carrier has it ready."""
+    path = await services.calls.carrier_recording(call_id)
+    return FileResponse(path, media_type="application/octet-stream", filename=path.name)
+
+
 @router.post(
     "/{call_id}/hang-up",
     operation_id="hang_up_call",

@@ -74,6 +74,7 @@ class CallView(BaseModel):
     carrier_call_id: str | None
     conversation_id: str | None
     has_recording: bool
+    has_carrier_recording: bool = Field(description="Whether the carrier's own recording was fetched.")
 
 
 class CallPage(BaseModel):
@@ -176,6 +177,7 @@ class Shower:
             carrier_call_id=attempt.carrier_call_id,
             conversation_id=attempt.conversation_id,
             has_recording=attempt.recording_path is not None,
+            has_carrier_recording=attempt.carrier_recording_path is not None,
         )
 
     def event(self, event: CallEvent) -> EventView:

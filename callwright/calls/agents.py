@@ -65,6 +65,8 @@ class AgentService:
             )
         if definition.handover_number and not carrier.capabilities.transfer:
             problems.append(Problem("handover_number", f"{definition.carrier} cannot transfer calls."))
+        if definition.carrier_recording and not carrier.capabilities.recording:
+            problems.append(Problem("carrier_recording", f"{definition.carrier} cannot record calls."))
         platform = self._directory.voice_agents(definition.engine.platform)
         problems.extend(Problem("engine", text) for text in platform.problems(definition))
         warnings = await self._mapping(definition, problems)

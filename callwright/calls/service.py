@@ -180,11 +180,22 @@ class CallService:
             raise NotFound(f"call {call_id} has no recording")
         if attempt.ended_at is None:
             raise NotFound(f"the recording of call {call_id} can be had when the call is over")
-        path = self._live.recording_path(attempt.recording_path)
-        if not await asyncio.to_thread(path.is_file):
-            raise NotFound(f"the recording of call {call_id} is gone")
+        path = await self._kept(attempt.recording_path, call_id)
         if not await asyncio.to_thread(finished, path):
             raise NotFound(f"the recording of call {call_id} is not finished")
+        return path
+
+    async def carrier_recording(self, call_id: str) -> Path:
+        """The recording that the carrier made, in its own format; raises NotFound, also before it was fetched."""
+        attempt = await self._ledger.get(call_id)
+        if attempt.carrier_recording_path is None:
+            raise NotFound(f"there is no recording of the carrier's of call {call_id}, or not yet")
+        return await self._kept(attempt.carrier_recording_path, call_id)
+
+    async def _kept(self, name: str, call_id: str) -> Path:
+        path = self._live.recording_path(name)
+        if not await asyncio.to_thread(path.is_file):
+            raise NotFound(f"the recording of call {call_id} is gone")
         return path
 
     async def receive_events(self, carrier: str, received: list[CarrierEvent]) -> int:

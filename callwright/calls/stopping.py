@@ -61,9 +61,7 @@ class Stopping:
                     await asyncio.sleep(_LOOK_EVERY_S)
         except TimeoutError:
             log.warning("calls are left to the next start")
-        except (
-            Exception
-        ):  # supervision point: a database that is away must not keep the process from stopping
+        except Exception:  # supervision point: a database that is away must not keep us from stopping
             log.exception("calls could not be ended")
         await self._live.stop(max(deadline - loop.time(), 0.0))
 

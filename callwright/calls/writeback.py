@@ -114,14 +114,12 @@ class CrmWriter:
                 return {}
             assert attempt.crm is not None
             module, record_id = attempt.crm.module, attempt.crm.record_id
-            wanted = values
-            if again or not mapping.overwrite:
-                wanted = await _still_needed(
-                    crm, module, record_id, values, again, overwrite=mapping.overwrite
-                )
+            wanted = await _still_needed(crm, module, record_id, values) if again else values
             if not wanted:
                 return {"written": sorted(values)}
-            result = await crm.update(module, record_id, wanted, triggers=mapping.triggers)
+            result = await crm.update(
+                module, record_id, wanted, triggers=mapping.triggers, keep_filled=not mapping.overwrite
+            )
             return _tell(result)
 
         return Part(kind, send)
@@ -266,18 +264,12 @@ def result_values(attempt: Attempt, mapping: CrmMapping) -> dict[str, Any]:
     }
 
 
-async def _still_needed(
-    crm: Crm, module: str, record_id: str, values: dict[str, Any], again: bool, *, overwrite: bool
-) -> dict[str, Any]:
-    """The values that a record lacks: after a lost answer, or where the mapping forbids to overwrite."""
+async def _still_needed(crm: Crm, module: str, record_id: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The values that a record lacks after a write whose answer was lost."""
     record = await crm.get(module, record_id)
     if record is None:
         return values
-    have = record.values
-    needed = {name: value for name, value in values.items() if not (again and _same(have.get(name), value))}
-    if overwrite:
-        return needed
-    return {name: value for name, value in needed.items() if have.get(name) in (None, "", [])}
+    return {name: value for name, value in values.items() if not _same(record.values.get(name), value)}
 
 
 def _same(have: Any, want: Any) -> bool:
@@ -286,7 +278,12 @@ def _same(have: Any, want: Any) -> bool:
 
 def _tell(result: WriteResult) -> dict[str, Any]:
     refused = [{"field": item.field, "code": item.code, "message": item.message} for item in result.refused]
-    return {"written": sorted(result.written), **({"refused": refused} if refused else {})}
+    kept = sorted(result.kept)
+    return {
+        "written": sorted(result.written),
+        **({"refused": refused} if refused else {}),
+        **({"kept": kept} if kept else {}),
+    }
 
 
 def _summary(states: dict[str, str], detail: dict[str, Any]) -> str:

@@ -55,6 +55,10 @@ async def test_it_is_fetched_and_holds_both_voices(tmp_path: Path) -> None:
         content = (tmp_path / "recordings" / attempt.carrier_recording_path).read_bytes()
         assert "500." in heard(content, 0), "the person is on the left"
         assert any("Northwind" in text for text in heard(content, 1)), "the agent is on the right"
+        assert (
+            await stage.app.calls.carrier_recording(call_id)
+            == tmp_path / "recordings" / f"{call_id}-carrier.wav"
+        )
         assert await told(stage, call_id) == [{"file": attempt.carrier_recording_path}]
         assert stage.violations() == []
 

@@ -1,6 +1,5 @@
 """Nobody is dialled twice, whatever the carrier answers and however webhooks come."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 

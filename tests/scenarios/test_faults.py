@@ -165,3 +165,16 @@ async def test_a_field_that_is_refused_does_not_block_the_others(tmp_path: Path)
         assert "Budget" in str(attempt.crm_detail)
         record = stage.crm.record(stage.record_of[ADA])
         assert (record["Interested"], record["Call_Outcome"]) == (True, "Completed")
+
+
+async def test_what_people_have_filled_in_stays_where_the_mapping_says_so(tmp_path: Path) -> None:
+    """The rest is written, and the call tells which fields were left alone."""
+    async with Stage(tmp_path, {ADA: ANSWERS}, StageOptions(crm={"overwrite": False})) as stage:
+        row = stage.crm.tables.rows["Leads"][stage.record_of[ADA]]
+        row.values["Budget"] = 900
+        call_id = await stage.call(ADA)
+        attempt = await stage.until(call_id)
+        record = stage.crm.record(stage.record_of[ADA])
+        assert (record["Budget"], record["Interested"]) == (900, True), await stage.story(call_id)
+        assert attempt.crm_state == "written"
+        assert "Budget" in attempt.crm_detail["record"]["kept"]
