@@ -10,6 +10,7 @@ from callwright.api import (
     dialing,
     events,
     integrations,
+    live_call,
     openapi,
     probes,
     reference,
@@ -65,7 +66,7 @@ def build_api(services: Services) -> Api:
     api.state.bodies = webhooks.Bodies()
     refusals.install(api, redact)
     versioned = APIRouter(prefix=VERSIONED)
-    for part in (calls, events, dialing, agents, suppressions, integrations):
+    for part in (calls, live_call, events, dialing, agents, suppressions, integrations):
         versioned.include_router(part.router)
     for router in (versioned, webhooks.router, probes.router, reference.router):
         api.include_router(router)

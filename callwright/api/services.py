@@ -4,6 +4,7 @@ from typing import Protocol
 
 from callwright.calls.agents import AgentService
 from callwright.calls.directory import Directory
+from callwright.calls.live import LiveCalls
 from callwright.calls.service import CallService
 from callwright.config import Configuration, Settings
 from callwright.ports.clock import Clock
@@ -41,6 +42,11 @@ class Services(Protocol):
     @property
     def calls(self) -> CallService:
         """Creates, finds and steers calls."""
+        ...
+
+    @property
+    def live(self) -> LiveCalls:
+        """The conversations that this process holds."""
         ...
 
     @property

@@ -51,8 +51,8 @@ class LiveState:
 
     def level(self, score: float) -> None:
         """The platform's voice activity score of the person."""
-        self._score, self._score_at = score, self._monotonic()
-        if score >= _SPEAKS:
+        before, self._score, self._score_at = self._score or 0.0, score, self._monotonic()
+        if max(before, score) >= _SPEAKS:
             self._voice_at = self._score_at
 
     def hearing(self, text: str) -> None:
@@ -103,7 +103,8 @@ class LiveState:
     def _quiet_s(self) -> float | None:
         """Seconds since the person's voice: by the platform's score where it tells one, else by loudness."""
         now = self._monotonic()
-        if now - self._score_at <= _LEVEL_COUNTS_S and self._voice_at > -math.inf:
+        ended = self._score is not None and self._score < _SPEAKS and self._voice_at > -math.inf
+        if ended or now - self._voice_at <= _LEVEL_COUNTS_S:
             return now - self._voice_at
         return None if self._bridge is None else self._bridge.person_quiet_s
 

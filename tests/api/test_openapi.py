@@ -20,6 +20,7 @@ OPERATIONS = {
     "get_agent",
     "get_call",
     "get_call_events",
+    "get_call_live",
     "get_call_carrier_recording",
     "get_call_recording",
     "get_call_transcript",
