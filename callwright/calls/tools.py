@@ -1,6 +1,7 @@
 """Client tools of the agent: the operator's own HTTP tools, and the hand-over to a human."""
 
 import asyncio
+import codecs
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,6 +10,7 @@ import httpx2
 import structlog
 
 from callwright.domain.agent import AgentDefinition, HttpTool
+from callwright.domain.json_schema import value_problems
 from callwright.ports.voice_agent import ToolCalled
 
 log = structlog.get_logger(__name__)
@@ -34,6 +36,9 @@ class HttpTools:
         tool = next((tool for tool in agent.tools if tool.name == called.name), None)
         if tool is None:
             return f"there is no tool named {called.name}", True
+        problems = value_problems(tool.parameters, called.parameters)
+        if problems:
+            return f"the tool {tool.name} was not called: {'; '.join(problems)}", True
         try:
             async with asyncio.timeout(tool.timeout_s):
                 return await self._request(tool, called.parameters, call_id), False
@@ -56,8 +61,15 @@ class HttpTools:
                 body += part
                 if len(body) >= _LARGEST_ANSWER:
                     break
-            text = body[:_LARGEST_ANSWER].decode(response.charset_encoding or "utf-8", errors="replace")
+            text = body[:_LARGEST_ANSWER].decode(_charset(response), errors="replace")
             return text or json.dumps({"status": response.status_code})
+
+
+def _charset(response: httpx2.Response) -> str:
+    try:
+        return codecs.lookup(response.charset_encoding or "utf-8").name
+    except LookupError:
+        return "utf-8"
 
 
 class ToolDesk:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from callwright.domain.errors import InvalidInput, Problem
 from callwright.domain.fields import CollectedField, FieldType, Name, Variable
 from callwright.domain.hours import CallingHours
+from callwright.domain.json_schema import schema_problems
 from callwright.domain.outcome import EndReason
 from callwright.domain.wording import Wrong, problems_of
 
@@ -99,7 +100,18 @@ class HttpTool(_Part):
     timeout_s: float = Field(
         10.0, gt=0, le=20, description="Seconds until the agent is told that there is no answer."
     )
-    parameters: dict[str, Any] = Field({}, description="A JSON schema, for people; the platform has its own.")
+    parameters: dict[str, Any] = Field(
+        {},
+        description="A JSON schema of the arguments; a call that does not fit is answered with an error instead.",
+    )
+
+    @field_validator("parameters")
+    @classmethod
+    def _schema_is_supported(cls, value: dict[str, Any]) -> dict[str, Any]:
+        problems = schema_problems(value)
+        if problems:
+            raise ValueError("; ".join(problems))
+        return value
 
 
 class Limits(_Part):

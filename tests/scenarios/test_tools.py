@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,61 @@ async def test_an_http_tool_is_called_and_its_answer_goes_back(tmp_path: Path) -
             conversation = stage.engine.conversations[conversation_id]
             results = [result for line in conversation.transcript for result in line.tool_results]
             assert [result["result_value"] for result in results] == ['{"slot": "10:00"}']
+
+
+async def results_of(folder: Path, tool: dict[str, Any], arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the agent was told when it called a tool in mid-call; the call itself went well."""
+    async with Stage(folder, {ADA: ANSWERS}, StageOptions(agent={"tools": [tool]})) as stage:
+        call_id = await stage.call(ADA)
+        await stage.until(call_id, CallState.TALKING)
+        (conversation_id,) = stage.engine.conversations
+        stage.engine.call_tool(conversation_id, tool["name"], arguments)
+        attempt = await stage.until(call_id)
+        assert attempt.end_reason is EndReason.COMPLETED, await stage.story(call_id)
+        lines = stage.engine.conversations[conversation_id].transcript
+        return [result for line in lines for result in line.tool_results]
+
+
+async def test_arguments_that_do_not_fit_are_told_to_the_agent(tmp_path: Path) -> None:
+    """The operator's server is not asked."""
+    seen: list[bytes] = []
+    schema = {"type": "object", "required": ["day"], "properties": {"day": {"enum": ["monday"]}}}
+    async with tool_server({"slot": "10:00"}, seen) as url:
+        tool = {"name": "free_slots", "url": url, "parameters": schema}
+        (result,) = await results_of(tmp_path, tool, {"day": "sunday"})
+        assert result["is_error"]
+        assert "day must be one of monday" in result["result_value"]
+        assert seen == []
+
+
+async def test_an_answer_without_end_is_cut(tmp_path: Path) -> None:
+    """The agent gets the first 16 KiB, and the server's connection is closed."""
+    closed = asyncio.Event()
+
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=unheard-of\r\n\r\n")
+        with suppress(OSError):
+            while True:
+                writer.write(b"more and " * 1000)
+                await writer.drain()
+        closed.set()
+
+    async with await asyncio.start_server(pour, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        (result,) = await results_of(tmp_path, {"name": "free_slots", "url": url, "method": "GET"}, {})
+        assert len(result["result_value"]) == 16_384
+        assert not result["is_error"]
+        async with asyncio.timeout(5):
+            await closed.wait()
+
+
+async def test_a_fault_in_a_tool_is_told_to_the_agent(tmp_path: Path) -> None:
+    """A header that cannot be sent: the agent hears of an error instead of waiting."""
+    tool = {"name": "free_slots", "url": "http://127.0.0.1:9/", "headers": {"x-name": "Zoë"}}
+    (result,) = await results_of(tmp_path, tool, {})
+    assert result["is_error"]
+    assert "failed" in result["result_value"]
 
 
 async def test_an_unknown_tool_is_answered_with_an_error(tmp_path: Path) -> None:
