@@ -149,7 +149,7 @@ class MachineDetection(_Part):
     enabled: bool = Field(False, description="Whether to have it, where the carrier can do it.")
     on_machine: OnMachine = Field(
         OnMachine.HANG_UP,
-        description="`continue` talks to the machine: the carrier is not asked to detect it.",
+        description="`continue` talks to the machine; that it is one is noted in the call's log.",
     )
 
 

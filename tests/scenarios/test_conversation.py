@@ -107,6 +107,17 @@ async def test_an_answering_machine_is_hung_up_on(tmp_path: Path) -> None:
         assert stage.carrier.calls_to(ADA)[0].end_code == "MACHINE_DETECTED"
 
 
+async def test_an_answering_machine_that_may_be_talked_to_is_noted(tmp_path: Path) -> None:
+    """The carrier is asked all the same, and the call goes on."""
+    agent = {"machine_detection": {"enabled": True, "on_machine": "continue"}}
+    people = {ADA: {"manner": "voicemail", "answer_after_ms": 200}}
+    async with Stage(tmp_path, people, StageOptions(agent=agent)) as stage:
+        call_id = await stage.call(ADA)
+        await stage.until_event(call_id, "carrier.machine_detected")
+        attempt = await stage.until(call_id)
+        assert attempt.end_reason is EndReason.COMPLETED, await stage.story(call_id)
+
+
 async def test_an_interruption_stops_the_agent(tmp_path: Path) -> None:
     """The person speaks over a question: what was not played is dropped and the transcript is cut."""
     question = PlannedQuestion(
