@@ -1,5 +1,6 @@
 """An HTTP client for one vendor: time limits, redaction, and errors that say whether a request had its effect."""
 
+import asyncio
 import email.utils
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -34,6 +35,7 @@ Classify = Callable[[httpx2.Response], VendorError | None]
 """A vendor's own reading of a response: an error to raise, or None to leave it to the status code."""
 
 _READ_ATTEMPTS = 3
+_WHOLE = 4.0
 _LARGEST_BODY = 32 * 1024 * 1024
 _LARGEST_ERROR = 64 * 1024
 _LONGEST_PAUSE_S = 86400.0
@@ -54,7 +56,9 @@ _BY_STATUS: dict[int, type[VendorError]] = {
 
 
 class VendorHttp:
-    """Requests to one vendor. `timeout_s` limits connecting, each read and write, and waiting for a connection."""
+    """Requests to one vendor. `timeout_s` limits connecting, each read and write, and waiting for a connection; four
+    times as long is the limit of a whole exchange, for a vendor that drips.
+    """
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class VendorHttp:
         self.redact = Redactor(secrets)
         self._classify = classify
         self._clock = clock or SystemClock()
+        self._whole_s = timeout_s * _WHOLE
         self._client = httpx2.AsyncClient(
             base_url=base_url,
             headers=dict(headers or {}),
@@ -95,11 +100,14 @@ class VendorHttp:
 
     async def _send(self, method: str, url: str, **options: Any) -> httpx2.Response:
         try:
-            async with self._client.stream(method, url, **options) as streamed:
+            async with (
+                asyncio.timeout(self._whole_s),
+                self._client.stream(method, url, **options) as streamed,
+            ):
                 response = await self._receive(streamed)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise VendorUnreachable(self.vendor, self._tell(error, method, url)) from error
-        except (httpx2.TransportError, httpx2.DecodingError) as error:
+        except (httpx2.TransportError, httpx2.DecodingError, TimeoutError) as error:
             raise VendorAmbiguous(self.vendor, self._tell(error, method, url)) from error
         except httpx2.InvalidURL as error:
             raise VendorRefused(self.vendor, self._tell(error, method, url)) from error

@@ -30,7 +30,7 @@ class StoppedClock:
 
 
 @asynccontextmanager
-async def vendor(answer: Answer) -> AsyncIterator[VendorHttp]:
+async def vendor(answer: Answer, *, timeout_s: float = 5.0) -> AsyncIterator[VendorHttp]:
     """A client of a server that answers each request in this way and ends the connection."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -44,7 +44,7 @@ async def vendor(answer: Answer) -> AsyncIterator[VendorHttp]:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    client = VendorHttp("acme", f"http://127.0.0.1:{port}", timeout_s=5, clock=StoppedClock())
+    client = VendorHttp("acme", f"http://127.0.0.1:{port}", timeout_s=timeout_s, clock=StoppedClock())
     try:
         yield client
     finally:
@@ -129,6 +129,22 @@ async def test_an_endless_answer_is_given_up() -> None:
     async with vendor(endless) as client:
         async with asyncio.timeout(20):
             with pytest.raises(VendorAmbiguous, match="more than 32 MiB"):
+                await client.send("POST", "/calls")
+
+
+async def test_an_answer_that_drips_is_given_up() -> None:
+    """Each byte comes in time, and the last one never."""
+
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    async with vendor(drip, timeout_s=0.3) as client:
+        async with asyncio.timeout(10):
+            with pytest.raises(VendorAmbiguous, match="Timeout"):
                 await client.send("POST", "/calls")
 
 
