@@ -24,7 +24,9 @@ from callwright.storage import crm_writes, transcripts
 log = structlog.get_logger(__name__)
 
 SOURCE = "crm"
-MOST_TRIES = 12
+MOST_TRIES = 48
+"""Half an hour apart at last: about 20 hours, which outlasts a night without the CRM or a lapsed credential."""
+
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 1800.0
 _LEASE_S = 45.0
