@@ -244,6 +244,32 @@ async def test_a_stop_message_is_the_end_of_the_carrier() -> None:
         assert len(call.watcher.lost) == 1
 
 
+async def test_silence_counts_anew_with_a_new_socket() -> None:
+    """Somebody who comes back from a long ring elsewhere has not been silent."""
+    async with World() as world:
+        call = await world.call()
+        await until(lambda: call.watcher.ready)
+        call.carrier.send_text({"event": "stop"})
+        await until(lambda: call.bridge.silence_s > 0.5)
+        await world.join(call.bridge)
+        assert call.bridge.silence_s < 0.3
+
+
+async def test_when_the_agent_is_hushed_nothing_of_it_is_heard_any_more() -> None:
+    """The person's socket stays, for an apology by the carrier."""
+    async with World() as world:
+        call = await world.call()
+        await until(lambda: call.watcher.ready)
+        call.agent.send_text(agent_audio(b"".join(noise(1, 100))))
+        await until(lambda: call.bridge.queued_ms)
+        call.bridge.hush()
+        assert call.bridge.queued_ms == 0
+        await until(lambda: call.agent.closed)
+        call.carrier.send_binary(noise(1, 1)[0])
+        await until(lambda: call.bridge.counts.heard)
+        assert call.carrier.closed is None
+
+
 async def test_a_carrier_that_comes_after_the_end_is_sent_away() -> None:
     async with World() as world:
         call = await world.call()

@@ -41,7 +41,9 @@ async def test_the_agent_comes_back_after_a_long_ring(tmp_path: Path) -> None:
     rings = {"manner": "busy", "answer_after_ms": 9000}
     async with a_stage(tmp_path, rings, silence_s=6) as stage:
         call_id = await stage.call(ADA)
-        await stage.until_event(call_id, "handover")
+        told = await stage.until_event(call_id, "carrier.transfer_failed")
+        known = await stage.until_event(call_id, "handover.failed")
+        assert (known.at - told.at).total_seconds() < 2
         await completed_with_the_agent(stage, call_id)
 
 
