@@ -30,6 +30,8 @@ _PURGE_EVERY_S = 3600.0
 _MOST_INBOX_ROUNDS = 20
 _STALLED_AFTER_S = 30.0
 _STOP_S = 5.0
+_WOKEN = ("sweep", "timers", "starts")
+"""Loops that look at once after a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Sweeper:
         self._upkeep = upkeep
         self._max_concurrent_calls = rules.max_concurrent_calls
         self._keep_recordings_s = rules.keep_recordings_days * 86400.0
-        self._awake = asyncio.Event()
+        self._awake = {name: asyncio.Event() for name in _WOKEN}
         self._started: dict[str, Started] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._last_round: dict[str, float] = {}
@@ -83,12 +85,15 @@ class Sweeper:
 
     def wake(self) -> None:
         """Look at once instead of at the next half second."""
-        self._awake.set()
+        for awake in self._awake.values():
+            awake.set()
 
     async def start(self) -> None:
         """Start the loops."""
         loops = (
             ("sweep", self._sweep, _PERIOD_S),
+            ("timers", self._alarms.fire_due, _PERIOD_S),
+            ("starts", self._start_due, _PERIOD_S),
             ("heartbeat", self._recovery.beat, _HEARTBEAT_S),
             ("mend", self._mend, _MEND_EVERY_S),
             ("purge", self._purge, _PURGE_EVERY_S),
@@ -123,28 +128,31 @@ class Sweeper:
             except Exception:  # supervision point: a database that is away for a moment must not end the loop
                 log.exception("a background loop failed", loop=name)
                 await asyncio.sleep(period_s)
-            if name != "sweep":
+            awake = self._awake.get(name)
+            if awake is None:
                 await asyncio.sleep(period_s)
                 continue
             try:
                 async with asyncio.timeout(period_s):
-                    await self._awake.wait()
+                    await awake.wait()
             except TimeoutError:
                 continue
             finally:
-                self._awake.clear()
+                awake.clear()
 
     async def _sweep(self) -> None:
+        """Apply webhooks and begin conversations: this waits for no vendor, and not for the workflows' database."""
         for _ in range(_MOST_INBOX_ROUNDS):
             applied = await self._inbox.apply_pending()
             await self._live.look()
             if not applied:
                 break
-        await self._alarms.fire_due()
-        await self._start_due()
 
     async def _start_due(self) -> None:
-        """Start the dial workflow of queued calls whose time has come, no more than there is room for."""
+        """Start the dial workflow of queued calls whose time has come, no more than there is room for.
+
+        In a loop of its own: a start waits for the workflows' database, for up to 30 s.
+        """
         if self._holding:
             return
         now = self._ledger.clock.now()

@@ -4,11 +4,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, or_, select, true, update
+from sqlalchemy import ColumnElement, delete, exists, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callwright.storage.database import insert_into
-from callwright.storage.schema import timers
+from callwright.storage.schema import attempts, timers
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,15 @@ async def claim_due(
     lease_s: float,
     limit: int,
     kinds: Collection[str] | None = None,
+    carrier: str | None = None,
 ) -> list[Timer]:
-    """Claim timers, of these kinds or of any, whose moment has come; no one else gets them within `lease_s` seconds."""
+    """Claim timers whose moment has come; no one else gets them within `lease_s` seconds.
+
+    Of these kinds or of any, of one carrier's calls or of all.
+    """
     ready = (
         select(timers.c.attempt_id, timers.c.kind)
-        .where(timers.c.due_at <= now, _is_free(now), _of(kinds))
+        .where(timers.c.due_at <= now, _is_free(now), _of(kinds), _at(carrier))
         .order_by(timers.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -78,10 +82,14 @@ async def complete(conn: AsyncConnection, timer: Timer) -> None:
     )
 
 
-async def kinds_due(conn: AsyncConnection, now: datetime) -> set[str]:
-    """The kinds of which a timer could be claimed now."""
-    statement = select(timers.c.kind).distinct().where(timers.c.due_at <= now, _is_free(now))
-    return set((await conn.execute(statement)).scalars())
+async def kinds_due(conn: AsyncConnection, now: datetime) -> set[tuple[str, str]]:
+    """The carriers, and kinds, of which a timer could be claimed now."""
+    statement = (
+        select(attempts.c.carrier, timers.c.kind)
+        .distinct()
+        .where(attempts.c.id == timers.c.attempt_id, timers.c.due_at <= now, _is_free(now))
+    )
+    return {(carrier, kind) for carrier, kind in await conn.execute(statement)}
 
 
 def _is_free(now: datetime) -> ColumnElement[bool]:
@@ -90,3 +98,9 @@ def _is_free(now: datetime) -> ColumnElement[bool]:
 
 def _of(kinds: Collection[str] | None) -> ColumnElement[bool]:
     return true() if kinds is None else timers.c.kind.in_([str(kind) for kind in kinds])
+
+
+def _at(carrier: str | None) -> ColumnElement[bool]:
+    if carrier is None:
+        return true()
+    return exists().where(attempts.c.id == timers.c.attempt_id, attempts.c.carrier == carrier)

@@ -1,3 +1,5 @@
 """Fixtures of the scenarios: the databases."""
 
-from tests.databases import database_url, postgres_server  # noqa: F401  (pytest finds fixtures by name)
+from tests.databases import database, database_url, open_database, postgres_server
+
+__all__ = ["database", "database_url", "open_database", "postgres_server"]

@@ -17,8 +17,8 @@ async def test_a_timer_is_claimed_when_due_and_removed_when_done(database: Datab
         await timers.set_timer(conn, attempt.id, "ring", NOON + MINUTE)
         await timers.set_timer(conn, attempt.id, "longest", NOON + 2 * MINUTE)
         assert await timers.kinds_due(conn, NOON) == set()
-        assert await timers.kinds_due(conn, NOON + MINUTE) == {"ring"}
-        assert await timers.kinds_due(conn, NOON + 2 * MINUTE) == {"ring", "longest"}
+        assert await timers.kinds_due(conn, NOON + MINUTE) == {("acme", "ring")}
+        assert await timers.kinds_due(conn, NOON + 2 * MINUTE) == {("acme", "ring"), ("acme", "longest")}
         assert await timers.claim_due(conn, NOON, "p", 30, 10) == []
         claimed = await timers.claim_due(conn, NOON + 5 * MINUTE, "p", 30, 10)
     assert claimed == [
@@ -28,7 +28,10 @@ async def test_a_timer_is_claimed_when_due_and_removed_when_done(database: Datab
     async with database.write() as conn:
         assert await timers.claim_due(conn, NOON + 5 * MINUTE, "q", 30, 10) == []
         assert await timers.kinds_due(conn, NOON + 5 * MINUTE) == set()
-        assert await timers.kinds_due(conn, NOON + 5 * MINUTE + timedelta(seconds=30)) == {"ring", "longest"}
+        assert await timers.kinds_due(conn, NOON + 5 * MINUTE + timedelta(seconds=30)) == {
+            ("acme", "ring"),
+            ("acme", "longest"),
+        }
         for timer in claimed:
             await timers.complete(conn, timer)
         assert await timers.kinds_due(conn, NOON + 60 * MINUTE) == set()
@@ -41,7 +44,18 @@ async def test_only_the_kinds_that_are_wanted_are_claimed(database: Database) ->
         await timers.set_timer(conn, attempt.id, "longest", NOON)
         claimed = await timers.claim_due(conn, NOON, "p", 30, 10, {"longest", "other"})
         assert claimed == [Timer(attempt.id, "longest", NOON, 1)]
-        assert await timers.kinds_due(conn, NOON) == {"ring"}
+        assert await timers.kinds_due(conn, NOON) == {("acme", "ring")}
+
+
+async def test_only_timers_of_the_carrier_that_is_wanted_are_claimed(database: Database) -> None:
+    ours, other = await stored(database), await stored(database, carrier="other")
+    async with database.write() as conn:
+        for attempt in (ours, other):
+            await timers.set_timer(conn, attempt.id, "ring", NOON)
+        assert await timers.kinds_due(conn, NOON) == {("acme", "ring"), ("other", "ring")}
+        claimed = await timers.claim_due(conn, NOON, "p", 30, 10, {"ring"}, "other")
+        assert claimed == [Timer(other.id, "ring", NOON, 1)]
+        assert await timers.kinds_due(conn, NOON) == {("acme", "ring")}
 
 
 async def test_a_claim_expires_and_the_next_one_counts(database: Database) -> None:
