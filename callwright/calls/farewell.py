@@ -29,7 +29,9 @@ _SPEAKING_S_PER_CHARACTER = 0.075
 _LONGEST_APOLOGY_S = 12.0
 _HANG_UP_LIMIT_S = 15.0
 _HANG_UP_PAUSES_S = (0.3, 1.0, 2.0)
-_END_WAIT_S = 4.0
+END_WAIT_S = 4.0
+"""How long the end of a leg is waited for that the carrier was asked to end."""
+
 _LOOK_EVERY_S = 0.1
 _READ_LIMIT_S = 1.0
 _HUNG_UP_WITHIN_S = 50.0
@@ -73,51 +75,47 @@ async def heard_out(bridge: Bridge, limit_s: float, over: Over) -> bool:
 
 
 class Farewell:
-    """Says why a call ends, then makes sure that it does. Without `over` the row tells when the leg has ended."""
+    """Says why a call ends, then makes sure that it does."""
 
     def __init__(self, ledger: Ledger, directory: Directory, reconciler: Reconciler) -> None:
         self._ledger = ledger
         self._directory = directory
         self._reconciler = reconciler
 
-    async def apologise(self, attempt: Attempt, agent: AgentDefinition, *, over: Over | None = None) -> bool:
+    async def apologise(self, attempt: Attempt, agent: AgentDefinition, *, over: Over) -> bool:
         """Speak the apology with the carrier's voice, and wait until it was heard; False when that is not to be had."""
+        spoken_s = await self.say(attempt, agent)
+        await until(over, spoken_s)
+        return spoken_s > 0
+
+    async def say(self, attempt: Attempt, agent: AgentDefinition) -> float:
+        """Have the carrier speak the apology; how many seconds that takes from now on, 0 when it is not spoken."""
         carrier = self._directory.carrier(attempt.carrier)
         if not carrier.capabilities.say:
-            return False
-        try:
-            async with asyncio.timeout(_SAY_LIMIT_S):
-                await carrier.say(handle_of(attempt, agent.caller_id), agent.apology, agent.language)
-        except (VendorError, TimeoutError) as error:
-            log.warning("the apology was not spoken", call_id=attempt.id, error=str(error))
-            return False
-        length = min(len(agent.apology) * _SPEAKING_S_PER_CHARACTER, _LONGEST_APOLOGY_S)
-        await _until(over or self._row_is_over(attempt.id), length)
-        return True
-
-    async def hang_up(self, attempt: Attempt, agent: AgentDefinition, cause: HangUpCause) -> None:
-        """Hang up; when neither the carrier confirms nor a webhook comes, a timer goes on trying."""
-        if not await self.end_leg(attempt, agent, cause, over=self._row_is_over(attempt.id)):
-            await self.settle(attempt)
+            return 0.0
+        handle = handle_of(attempt, agent.caller_id)
+        if not await _asked(carrier.say(handle, agent.apology, agent.language), "say", _SAY_LIMIT_S):
+            return 0.0
+        return min(len(agent.apology) * _SPEAKING_S_PER_CHARACTER, _LONGEST_APOLOGY_S)
 
     async def end_leg(
         self, attempt: Attempt, agent: AgentDefinition, cause: HangUpCause, *, over: Over
     ) -> bool:
         """Hang up, trying again for a few seconds; whether the end of the leg was told meanwhile."""
+        await self.hang_up(attempt, agent, cause, over=over)
+        return await until(over, END_WAIT_S)
+
+    async def hang_up(
+        self, attempt: Attempt, agent: AgentDefinition, cause: HangUpCause, *, over: Over
+    ) -> None:
+        """Ask the carrier to hang up, again for a few seconds where it does not take that."""
         carrier = self._directory.carrier(attempt.carrier)
+        handle = handle_of(attempt, agent.caller_id)
         for pause in (*_HANG_UP_PAUSES_S, None):
-            if await over():
-                return True
-            try:
-                async with asyncio.timeout(_HANG_UP_LIMIT_S):
-                    await carrier.hang_up(handle_of(attempt, agent.caller_id), cause)
-                break
-            except (VendorError, TimeoutError) as error:
-                log.warning("the carrier did not hang up", call_id=attempt.id, error=str(error))
-            if pause is None:
-                break
-            await asyncio.sleep(pause)
-        return await _until(over, _END_WAIT_S)
+            if await over() or await _asked(carrier.hang_up(handle, cause), "hang up", _HANG_UP_LIMIT_S):
+                return
+            if pause is not None:
+                await asyncio.sleep(pause)
 
     async def settle(self, attempt: Attempt) -> None:
         """No webhook told the end: ask the carrier; a timer goes on where it does not tell it either."""
@@ -149,7 +147,9 @@ class Farewell:
             log.warning("the carrier cannot be asked", call_id=attempt.id, error=str(error))
             return None
 
-    def _row_is_over(self, attempt_id: str) -> Over:
+    def row_is_over(self, attempt_id: str) -> Over:
+        """Whether the row tells that the leg has ended, for those who have no conversation to ask."""
+
         async def over() -> bool:
             try:
                 async with asyncio.timeout(_READ_LIMIT_S):
@@ -160,12 +160,27 @@ class Farewell:
         return over
 
 
-async def _until(over: Over, limit_s: float) -> bool:
-    """Wait for the call to be over here; False after the limit."""
+async def until(over: Over, limit_s: float, *, every_s: float = _LOOK_EVERY_S) -> bool:
+    """Wait for the call to be over here, looking as often as that; False after the limit."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + limit_s
     while not await over():
-        if loop.time() >= deadline:
+        left = deadline - loop.time()
+        if left <= 0:
             return False
-        await asyncio.sleep(_LOOK_EVERY_S)
+        await asyncio.sleep(min(every_s, left))
     return True
+
+
+async def _asked(request: Awaitable[None], what: str, limit_s: float) -> bool:
+    """Whether the carrier took a request. No fault of a request keeps anybody from what has to follow it."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await request
+    except (VendorError, TimeoutError) as error:
+        log.warning("the carrier did not do what a farewell needs", what=what, error=str(error))
+    except Exception:  # supervision point: an adapter's own fault must not leave the person on the line
+        log.exception("a request of a farewell failed", what=what)
+    else:
+        return True
+    return False

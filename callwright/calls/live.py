@@ -147,8 +147,10 @@ class LiveCalls:
             if path.is_file() and path.stat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
-    def _over(self, attempt_id: str, _task: asyncio.Task[None]) -> None:
+    def _over(self, attempt_id: str, task: asyncio.Task[None]) -> None:
         self._running.pop(attempt_id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("the end of a conversation failed", call_id=attempt_id, exc_info=error)
         self.wake()
 
 

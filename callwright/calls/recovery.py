@@ -11,11 +11,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callwright.calls.agents import AgentBook
-from callwright.calls.farewell import Farewell
+from callwright.calls.farewell import END_WAIT_S, Farewell, until
 from callwright.calls.handover import HANDED_OVER
 from callwright.calls.ledger import Ledger, TimerKind
 from callwright.calls.live import LiveCalls
 from callwright.calls.reconciling import Reconciler
+from callwright.domain.agent import AgentDefinition
 from callwright.domain.attempt import Attempt
 from callwright.domain.errors import ConfigurationError, Conflict, Problem, VendorError
 from callwright.domain.outcome import EndReason, HangUpBy
@@ -34,11 +35,15 @@ _PLACE_FREE_WITHIN_S = 3.0
 _LOOK_EVERY_S = 0.25
 _BATCH = 500
 _MOST_TALKING = 2000
+_MOST_IN_CARE = 2000
 _AT_ONCE = 32
+_ROW_EVERY_S = 1.0
 _HUNG_UP_WITHIN_S = 50.0
 _DIED = "the process that held the call died"
 _REJOIN_WITHIN = timedelta(seconds=15)
-_OWNED = (CallState.DIALING, CallState.UNKNOWN, *LIVE)
+_ON_LINE = (CallState.ANSWERED, CallState.TALKING)
+_UNANSWERED = (CallState.PLACED, CallState.RINGING, CallState.DIALING, CallState.UNKNOWN)
+_OWNED = frozenset({*_ON_LINE, *_UNANSWERED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class Recovery:
         self._live = live
         self._process = process
         self._in_care: dict[str, asyncio.Task[None]] = {}
+        self._places = {True: asyncio.Semaphore(_AT_ONCE), False: asyncio.Semaphore(_AT_ONCE)}
         self._mute: set[str] = set()
         self._last_beat = self._beats_since = -math.inf
 
@@ -177,15 +183,18 @@ class Recovery:
     async def _care_for_orphans(self) -> None:
         """Calls whose owner does not run, or lost them; each is claimed by the first who changes its row."""
         async with self._ledger.database.read() as conn:
-            orphans = await attempts.orphaned(conn, _OWNED, limit=_BATCH)
+            on_line = await attempts.orphaned(conn, _ON_LINE, limit=_BATCH)
+            others = await attempts.orphaned(conn, _UNANSWERED, limit=_BATCH)
             talking = await attempts.in_states(
                 conn, [CallState.TALKING], owner=self._process.id, limit=_MOST_TALKING
             )
-        for attempt in [*orphans, *filter(self._is_lost, talking)]:
-            if len(self._in_care) >= _AT_ONCE:
+        on_line += filter(self._is_lost, talking)
+        for attempt in [*sorted(on_line, key=_urgency), *others]:
+            if len(self._in_care) >= _MOST_IN_CARE:
                 return
             if attempt.id not in self._in_care:
-                task = asyncio.create_task(self._care(attempt), name=f"recovery {attempt.id}")
+                care = self._care(attempt, self._can_rejoin(attempt))
+                task = asyncio.create_task(care, name=f"recovery {attempt.id}")
                 self._in_care[attempt.id] = task
                 task.add_done_callback(partial(self._cared, attempt.id))
 
@@ -197,22 +206,34 @@ class Recovery:
         handed_over = attempt.carrier_data.get(HANDED_OVER)
         return attempt.end_reason is None and not handed_over and not self._live.holds(attempt.id)
 
-    async def _care(self, attempt: Attempt) -> None:
+    async def _care(self, attempt: Attempt, fresh: bool) -> None:
+        """A place is held for requests only: what is spoken to one person keeps nobody else waiting.
+
+        People on the line have places of their own.
+        """
+        places = self._places[attempt.state in _ON_LINE]
         with structlog.contextvars.bound_contextvars(call_id=attempt.id):
             try:
-                await self._take(attempt)
+                async with places:
+                    left = await self._take(attempt, fresh)
+                    if left is None:
+                        return
+                    agent = await self._agents.of(left.attempt)
+                    spoken_s = await self._farewell.say(left.attempt, agent) if left.untold else 0.0
+                await self._send_off(left.attempt, agent, spoken_s, places)
             except (Conflict, VendorError) as error:
                 log.warning("an orphaned call has to wait", error=str(error))
             except Exception:  # supervision point: one orphan must not keep the others waiting
                 log.exception("an orphaned call could not be taken over")
 
-    async def _take(self, attempt: Attempt) -> None:
+    async def _take(self, attempt: Attempt, fresh: bool) -> "_Left | None":
+        """Make the call ours; returns who has to leave. `fresh`: its conversation can start, however long it queued."""
         log.warning("found an orphaned call", state=attempt.state, owner=attempt.owner)
-        if attempt.state in {CallState.ANSWERED, CallState.TALKING}:
+        if attempt.state in _ON_LINE:
             await self._reconciler.refresh(attempt)
         async with self._ledger.open(attempt.id, "recovery") as entry:
             if entry.attempt.owner != attempt.owner or entry.attempt.state not in _OWNED:
-                return
+                return None
             await entry.set(owner=self._process.id)
             await entry.note("taken_over", previous=attempt.owner or "nobody")
             if entry.attempt.state in {CallState.DIALING, CallState.UNKNOWN}:
@@ -220,34 +241,56 @@ class Recovery:
                 await entry.timer(TimerKind.RECONCILE, 0)
             elif entry.attempt.state in {CallState.PLACED, CallState.RINGING}:
                 await entry.timer(TimerKind.ASK, 0)
-            leaves, untold = self._has_to_leave(entry.attempt), entry.attempt.end_reason is None
+            leaves, untold = self._has_to_leave(entry.attempt, fresh), entry.attempt.end_reason is None
             if leaves and untold:
                 # With the owner, lest a conversation starts beside the farewell.
                 await entry.set(end_reason=EndReason.MEDIA_FAILED, hang_up_by=HangUpBy.US, end_detail=_DIED)
             if leaves:
                 await entry.timer(TimerKind.LONGEST_CALL, _HUNG_UP_WITHIN_S)
-            current = entry.attempt
-        if leaves:
-            await self._send_off(current, apologise=untold)
+            return _Left(entry.attempt, untold) if leaves else None
 
-    def _has_to_leave(self, attempt: Attempt) -> bool:
+    def _has_to_leave(self, attempt: Attempt, fresh: bool) -> bool:
         """The person is on the line, with neither a conversation that could go on nor a human."""
-        on_line = attempt.state in {CallState.ANSWERED, CallState.TALKING}
-        return on_line and not attempt.carrier_data.get(HANDED_OVER) and not self._can_rejoin(attempt)
+        if attempt.state not in _ON_LINE or attempt.carrier_data.get(HANDED_OVER):
+            return False
+        return not self._can_rejoin(attempt) and not (fresh and _is_unspoken(attempt))
 
     def _can_rejoin(self, attempt: Attempt) -> bool:
         """A person who answered just now and was not spoken to yet: the conversation simply starts."""
-        fresh = attempt.state is CallState.ANSWERED and attempt.end_reason is None
-        if not fresh or attempt.answered_at is None:
+        if not _is_unspoken(attempt) or attempt.answered_at is None:
             return False
         return self._ledger.clock.now() - attempt.answered_at < _REJOIN_WITHIN
 
-    async def _send_off(self, attempt: Attempt, *, apologise: bool) -> None:
-        """The conversation died with its process: apologise to the person, once, and hang up."""
-        agent = await self._agents.of(attempt)
-        if apologise:
-            await self._farewell.apologise(attempt, agent)
-        await self._farewell.hang_up(attempt, agent, HangUpCause.NORMAL)
+    async def _send_off(
+        self, attempt: Attempt, agent: AgentDefinition, spoken_s: float, places: asyncio.Semaphore
+    ) -> None:
+        """The conversation died with its process: let the person hear the apology out, and hang up."""
+        over = self._farewell.row_is_over(attempt.id)
+        await until(over, spoken_s, every_s=_ROW_EVERY_S)
+        async with places:
+            await self._farewell.hang_up(attempt, agent, HangUpCause.NORMAL, over=over)
+        if not await until(over, END_WAIT_S, every_s=_ROW_EVERY_S):
+            async with places:
+                await self._farewell.settle(attempt)
         current = await self._ledger.get(attempt.id)
         if current.state in LIVE:
             log.warning("an orphaned call is still up", call_id=attempt.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A person whom nobody speaks to any more; `untold`: they have not been apologised to."""
+
+    attempt: Attempt
+    untold: bool
+
+
+def _urgency(attempt: Attempt) -> int:
+    """Who is attended to first: who answered just now, who hears silence, who was told or has a human."""
+    if attempt.end_reason is not None or attempt.carrier_data.get(HANDED_OVER):
+        return 2
+    return 0 if attempt.state is CallState.ANSWERED else 1
+
+
+def _is_unspoken(attempt: Attempt) -> bool:
+    return attempt.state is CallState.ANSWERED and attempt.end_reason is None
