@@ -104,7 +104,7 @@ class Settings(BaseModel):
         0,
         validation_alias="KEEP_TRANSCRIPTS_DAYS",
         ge=0,
-        description="Transcripts of finished calls are deleted after this many days; 0 keeps them for ever.",
+        description="What was said in finished calls is deleted after this many days; 0 keeps it for ever.",
     )
     simulated_clock_shift_s: float = Field(
         0.0,

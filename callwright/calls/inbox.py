@@ -74,11 +74,11 @@ class Inbox:
             log.exception("a stored webhook could not be applied", source=item.source)
             await self._later(item, in_words(error))
             return
-        if not known:
-            await self._later(item, "no such call")
+        if known is None:
+            await self._later(item, inbox.NO_SUCH_CALL)
             return
         async with self._ledger.database.write() as conn:
-            await inbox.applied(conn, item.id, self._ledger.clock.now())
+            await inbox.applied(conn, item.id, self._ledger.clock.now(), known)
 
     async def _later(self, item: inbox.InboxItem, why: str) -> None:
         now = self._ledger.clock.now()
@@ -89,14 +89,15 @@ class Inbox:
             else:
                 await inbox.retry_later(conn, item.id, now + timedelta(seconds=_PAUSE_S * item.tries), why)
 
-    async def _apply_event(self, carrier: str, event: CarrierEvent) -> bool:
+    async def _apply_event(self, carrier: str, event: CarrierEvent) -> str | None:
+        """The id of the call that it was applied to, None if there is none."""
         attempt = await self._find(carrier, event)
         if attempt is None:
-            return False
+            return None
         agent = await self._agents.of(attempt)
         async with self._ledger.open(attempt.id, f"webhook:{carrier}") as entry:
             await apply_event(entry, event, agent.limits.longest_call_s)
-        return True
+        return attempt.id
 
     async def _find(self, carrier: str, event: CarrierEvent) -> Attempt | None:
         async with self._ledger.database.read() as conn:
@@ -109,11 +110,11 @@ class Inbox:
                     return found
         return None
 
-    async def _apply_result(self, engine: str, result: ConversationResult) -> bool:
+    async def _apply_result(self, engine: str, result: ConversationResult) -> str | None:
         async with self._ledger.database.read() as conn:
             attempt = await attempts.by_conversation(conn, engine, result.conversation_id)
         if attempt is None:
-            return False
+            return None
         agent = await self._agents.of(attempt)
         async with self._ledger.open(attempt.id, f"webhook:{engine}") as entry:
             stored = await results.store(entry, agent, result)
@@ -122,4 +123,4 @@ class Inbox:
             if stored and entry.attempt.state is CallState.ENDED:
                 # A round that is under way sees them at its end; the next one starts now instead of later.
                 await entry.timer(TimerKind.FINISH, 0)
-        return True
+        return attempt.id

@@ -1,10 +1,12 @@
 """What keeps a long-lived installation in order: calls whose workflow failed without a trace, and old data."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callwright.calls.dialing import Dialer
 from callwright.calls.finishing import FINISH, Finisher, workflow_of
@@ -16,6 +18,9 @@ from callwright.storage import attempts, idempotency, inbox, processes, suppress
 log = structlog.get_logger(__name__)
 
 _BATCH = 100
+_PURGE_BATCH = 1000
+_PURGE_CALLS = 50
+_PURGE_PAUSE_S = 0.05
 _KEEP = timedelta(days=1)
 _KEEP_INBOX = timedelta(days=31)
 
@@ -66,13 +71,26 @@ class Upkeep:
                 await self._finisher.unstick(attempt.id, attempt.finish_round)
 
     async def purge(self) -> None:
-        """Forget what nobody will ask for again."""
+        """Forget what nobody will ask for again, in short transactions: calls that run write in between."""
         await self._workflows.purge(_KEEP.total_seconds())
         now = self._ledger.clock.now()
+        day_ago = now - _KEEP
+        received = now - _KEEP_INBOX
+        if self._keep_transcripts_days:
+            spoken = now - timedelta(days=self._keep_transcripts_days)
+            received = max(received, spoken)
+            await self._repeat(lambda conn: transcripts.purge(conn, spoken, _PURGE_CALLS), _PURGE_CALLS)
+        await self._repeat(lambda conn: inbox.purge(conn, received, _PURGE_BATCH), _PURGE_BATCH)
+        await self._repeat(lambda conn: idempotency.purge(conn, now, _PURGE_BATCH), _PURGE_BATCH)
+        await self._repeat(lambda conn: suppressions.purge(conn, day_ago, _PURGE_BATCH), _PURGE_BATCH)
         async with self._ledger.database.write() as conn:
-            await inbox.purge(conn, now - _KEEP_INBOX)
-            await idempotency.purge(conn, now - _KEEP)
-            await processes.purge(conn, now - _KEEP)
-            await suppressions.purge(conn, now - _KEEP)
-            if self._keep_transcripts_days:
-                await transcripts.purge(conn, now - timedelta(days=self._keep_transcripts_days))
+            await processes.purge(conn, day_ago)
+
+    async def _repeat(self, purge: Callable[[AsyncConnection], Awaitable[int]], batch: int) -> None:
+        """Purge until there was less than a whole batch, each in a transaction of its own."""
+        while True:
+            async with self._ledger.database.write() as conn:
+                purged = await purge(conn)
+            if purged < batch:
+                return
+            await asyncio.sleep(_PURGE_PAUSE_S)

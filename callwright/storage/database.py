@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 import psycopg
-from sqlalchemy import ColumnElement, Engine, Interval, event, func, literal, text
+from sqlalchemy import ColumnElement, Engine, Interval, delete, event, func, literal, select, text, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -291,3 +291,10 @@ async def changed(conn: AsyncConnection, statement: Any) -> int:
     # SQLAlchemy forgets the count of an INSERT unless asked to keep it.
     result = await conn.execute(statement, execution_options={"preserve_rowcount": True})
     return result.rowcount
+
+
+async def delete_some(conn: AsyncConnection, table: Table, limit: int, *where: ColumnElement[bool]) -> int:
+    """Delete so many rows at most; returns how many. Who wants all goes on in a new transaction."""
+    key = tuple(table.primary_key.columns)
+    chosen = select(*key).where(*where).limit(limit).with_for_update(skip_locked=True)
+    return await changed(conn, delete(table).where(tuple_(*key).in_(chosen)))

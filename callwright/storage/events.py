@@ -1,8 +1,9 @@
 """The append-only log of what happened to calls, in the order it was committed."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, literal_column, select, true
+from sqlalchemy import ColumnElement, Row, bindparam, func, literal_column, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callwright.domain.events import CallEvent
@@ -14,6 +15,13 @@ from callwright.storage.schema import call_events
 _SETTLED: ColumnElement[bool] = literal_column(
     "age(call_events.xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid)"
 )
+
+
+_WORDS = ("transcript", "dtmf", "carrier.dtmf")
+"""Kinds of events that hold nothing but what was said or keyed in."""
+
+_RESULTS = "results"
+_ANSWERS = frozenset({"collected", "rejected"})
 
 
 async def append(conn: AsyncConnection, attempt_id: str, event: CallEvent) -> bool:
@@ -66,6 +74,22 @@ async def latest_cursor(conn: AsyncConnection) -> int:
     statement = select(func.coalesce(func.max(call_events.c.id), 0)).where(_settled(conn))
     cursor: int = (await conn.execute(statement)).scalar_one()
     return cursor
+
+
+async def forget_words(conn: AsyncConnection, attempt_ids: Sequence[str]) -> None:
+    """Take what people said or keyed in out of the logs of these attempts; the events themselves stay."""
+    table = call_events.c
+    of_these = table.attempt_id.in_(attempt_ids)
+    said = update(call_events).where(of_these, table.kind.in_(_WORDS))
+    await conn.execute(said.values(data={"deleted": True}))
+    found = await conn.execute(select(table.id, table.data).where(of_these, table.kind == _RESULTS))
+    rest = [
+        {"which": row.id, "kept": {name: row.data[name] for name in row.data if name not in _ANSWERS}}
+        for row in found
+    ]
+    if rest:
+        statement = update(call_events).where(table.id == bindparam("which"))
+        await conn.execute(statement.values(data=bindparam("kept", type_=table.data.type)), rest)
 
 
 def _settled(conn: AsyncConnection) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callwright.domain.errors import Conflict
-from callwright.storage.database import changed, insert_into
+from callwright.storage.database import changed, delete_some, insert_into
 from callwright.storage.schema import idempotency
 
 KEPT = timedelta(hours=24)
@@ -61,6 +61,6 @@ async def remember(
     )
 
 
-async def purge(conn: AsyncConnection, now: datetime) -> int:
-    """Forget answers older than a day; returns how many."""
-    return await changed(conn, delete(idempotency).where(idempotency.c.created_at <= now - KEPT))
+async def purge(conn: AsyncConnection, now: datetime, limit: int) -> int:
+    """Forget answers older than a day, so many at most; returns how many."""
+    return await delete_some(conn, idempotency, limit, idempotency.c.created_at <= now - KEPT)

@@ -1,14 +1,18 @@
 """Webhooks that were verified and acknowledged, kept until they have been applied."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from callwright.storage.database import changed, insert_into
-from callwright.storage.schema import inbox
+from callwright.storage.database import changed, delete_some, insert_into
+from callwright.storage.schema import INBOX_PARKED, inbox
+
+NO_SUCH_CALL = "no such call"
+"""The error of an event that belongs to no call of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,9 @@ async def pending(
     return sorted(taken, key=lambda item: item.id)
 
 
-async def applied(conn: AsyncConnection, item_id: int, now: datetime) -> None:
-    """Note that an event has had its effect."""
-    await _settle(conn, item_id, applied_at=now, next_try_at=None, error="")
+async def applied(conn: AsyncConnection, item_id: int, now: datetime, attempt_id: str) -> None:
+    """Note that an event has had its effect, and on which call."""
+    await _settle(conn, item_id, applied_at=now, next_try_at=None, error="", attempt_id=attempt_id)
 
 
 async def retry_later(conn: AsyncConnection, item_id: int, at: datetime, error: str) -> None:
@@ -104,10 +108,25 @@ async def waiting(conn: AsyncConnection) -> int:
     return (await conn.execute(statement)).scalar_one()
 
 
-async def purge(conn: AsyncConnection, before: datetime) -> int:
-    """Forget events received before that moment which wait for nothing; returns how many."""
-    statement = delete(inbox).where(inbox.c.received_at < before, inbox.c.next_try_at.is_(None))
-    return await changed(conn, statement)
+async def parked(conn: AsyncConnection) -> tuple[int, int]:
+    """How many events were given up: those of calls that are not ours, and those whose applying failed."""
+    is_ours = inbox.c.error != NO_SUCH_CALL
+    statement = (
+        select(is_ours.label("ours"), func.count().label("number")).where(INBOX_PARKED).group_by(is_ours)
+    )
+    counts = {bool(row.ours): row.number for row in await conn.execute(statement)}
+    return counts.get(False, 0), counts.get(True, 0)
+
+
+async def forget_payloads(conn: AsyncConnection, attempt_ids: Sequence[str]) -> None:
+    """Forget what was received for these attempts; that it was received stays, so that a repeat is known."""
+    settled = (inbox.c.attempt_id.in_(attempt_ids), inbox.c.next_try_at.is_(None))
+    await conn.execute(update(inbox).where(*settled).values(payload={"deleted": True}))
+
+
+async def purge(conn: AsyncConnection, before: datetime, limit: int) -> int:
+    """Forget events received before that moment which wait for nothing, so many at most; returns how many."""
+    return await delete_some(conn, inbox, limit, inbox.c.received_at < before, inbox.c.next_try_at.is_(None))
 
 
 async def _settle(conn: AsyncConnection, item_id: int, **values: Any) -> None:

@@ -32,6 +32,12 @@ metadata = MetaData(
 ONE_IN_FLIGHT = "uq_attempts_phone_in_flight"
 """The index that lets one attempt per number be in flight."""
 
+HAS_WORDS = text("done_at IS NOT NULL AND (words_deleted_of IS NULL OR words_deleted_of <> done_at)")
+"""Of attempts: finished, and its words were not deleted since."""
+
+INBOX_PARKED = text("next_try_at IS NULL AND applied_at IS NULL")
+"""Of the inbox: given up."""
+
 _in_flight = text(f"phone <> '' AND state IN ({', '.join(repr(str(state)) for state in sorted(IN_FLIGHT))})")
 
 
@@ -77,6 +83,7 @@ attempts = Table(
     Column("first_word_ms", Float),
     Column("ended_at", Moment),
     Column("done_at", Moment),
+    Column("words_deleted_of", Moment, comment="the done_at of which the words were deleted"),
     Column("end_reason", SafeText),
     Column("end_detail", SafeText, nullable=False),
     Column("hang_up_by", SafeText),
@@ -98,6 +105,7 @@ attempts = Table(
     Index("ix_attempts_created_at_id", "created_at", "id"),
     Index("ix_attempts_carrier_call_id", "carrier_call_id"),
     Index("ix_attempts_conversation_id", "conversation_id"),
+    Index("ix_attempts_ended_at", "ended_at", sqlite_where=HAS_WORDS, postgresql_where=HAS_WORDS),
     Index("ix_attempts_phone", "phone"),
     Index("ix_attempts_crm_record_id", "crm_record_id"),
 )
@@ -167,6 +175,7 @@ suppressions = Table(
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
     Column("evidence", SafeText, nullable=False),
+    Index("ix_suppressions_expires_at", "expires_at"),
 )
 
 agents = Table(
@@ -221,6 +230,8 @@ inbox = Table(
     Column("claimed_by", SafeText),
     Column("error", SafeText, nullable=False),
     UniqueConstraint("source", "dedup_key"),
+    Index("ix_inbox_attempt_id", "attempt_id"),
+    Index("ix_inbox_error", "error", sqlite_where=INBOX_PARKED, postgresql_where=INBOX_PARKED),
     Index("ix_inbox_next_try_at", "next_try_at", sqlite_where=_to_do, postgresql_where=_to_do),
     Index("ix_inbox_received_at", "received_at"),
     sqlite_autoincrement=True,

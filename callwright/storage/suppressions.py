@@ -8,7 +8,7 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callwright.domain.errors import InvalidInput, Problem
-from callwright.storage.database import changed, insert_into, lock
+from callwright.storage.database import changed, delete_some, insert_into, lock
 from callwright.storage.schema import suppressions
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
@@ -80,9 +80,9 @@ async def listing(
     return [Suppression(*row) for row in await conn.execute(statement)]
 
 
-async def purge(conn: AsyncConnection, before: datetime) -> int:
-    """Forget suppressions that expired before that moment; returns how many."""
-    return await changed(conn, delete(suppressions).where(suppressions.c.expires_at < before))
+async def purge(conn: AsyncConnection, before: datetime, limit: int) -> int:
+    """Forget suppressions that expired before that moment, so many at most; returns how many."""
+    return await delete_some(conn, suppressions, limit, suppressions.c.expires_at < before)
 
 
 def _lasts_longer(standing: Suppression, wanted: Suppression) -> bool:

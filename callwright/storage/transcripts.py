@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from callwright.domain.events import Speaker, TranscriptLine
-from callwright.domain.states import CallState
-from callwright.storage.database import changed, insert_into
-from callwright.storage.schema import attempts, transcript_lines
+from callwright.storage import events, inbox
+from callwright.storage.database import insert_into
+from callwright.storage.schema import HAS_WORDS, attempts, transcript_lines
+
+_REJECTED = "rejected_values"
 
 
 async def put(conn: AsyncConnection, attempt_id: str, lines: Iterable[TranscriptLine]) -> None:
@@ -48,7 +50,27 @@ async def lines(conn: AsyncConnection, attempt_id: str) -> list[TranscriptLine]:
     ]
 
 
-async def purge(conn: AsyncConnection, before: datetime) -> int:
-    """Forget the words of finished calls that ended earlier than that; returns how many lines."""
-    old = select(attempts.c.id).where(attempts.c.state == CallState.DONE, attempts.c.ended_at < before)
-    return await changed(conn, delete(transcript_lines).where(transcript_lines.c.attempt_id.in_(old)))
+async def purge(conn: AsyncConnection, before: datetime, limit: int) -> int:
+    """Forget the words of finished calls that ended earlier than that, wherever they lie, of so many calls at most.
+
+    Returns of how many calls. The outcome and the typed answers stay; a call that is finished again, because something
+    came late, is looked at again.
+    """
+    table = attempts.c
+    old = (
+        select(table.id, table.crm_detail).where(HAS_WORDS, table.ended_at < before).order_by(table.ended_at)
+    )
+    rows = (await conn.execute(old.limit(limit).with_for_update(skip_locked=True))).all()
+    ids = [row.id for row in rows]
+    if not ids:
+        return 0
+    await conn.execute(delete(transcript_lines).where(transcript_lines.c.attempt_id.in_(ids)))
+    await events.forget_words(conn, ids)
+    await inbox.forget_payloads(conn, ids)
+    for row in rows:
+        if _REJECTED in row.crm_detail:
+            kept = {name: value for name, value in row.crm_detail.items() if name != _REJECTED}
+            await conn.execute(update(attempts).where(table.id == row.id).values(crm_detail=kept))
+    forgotten = {"summary": "", "words_deleted_of": table.done_at, "revision": table.revision + 1}
+    await conn.execute(update(attempts).where(table.id.in_(ids)).values(forgotten))
+    return len(ids)

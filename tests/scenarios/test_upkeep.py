@@ -4,18 +4,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from callwright.calls.finishing import MOST_FAULTS
 from callwright.calls.ledger import TimerKind
 from callwright.domain.errors import Conflict
+from callwright.domain.events import Speaker, TranscriptLine
 from callwright.domain.outcome import EndReason
 from callwright.domain.states import CallState, Signal
 from callwright.simulation.faults import Fault, FaultKind
+from callwright.storage import attempts, inbox, transcripts
+from callwright.storage.schema import metadata, transcript_lines
 from tests.scenarios.stage import ANSWERS, Stage, StageOptions
 
 ADA = "+447700900101"
@@ -166,6 +170,95 @@ async def test_while_dialling_is_held_nobody_is_dialled(tmp_path: Path, database
         assert (await stage.until(call_id)).end_reason is EndReason.BUSY
 
 
+async def test_what_people_said_is_deleted_everywhere(tmp_path: Path, database_url: str) -> None:
+    """Nothing of it is left after that time but the outcome and the typed answers."""
+    words = "Are you still interested?"
+    options = StageOptions(database_url=database_url, environment={"KEEP_TRANSCRIPTS_DAYS": "1"})
+    async with Stage(tmp_path, {ADA: ANSWERS}, options) as stage:
+        call_id = await stage.call(ADA)
+        done = await stage.until(call_id)
+        assert done.collected, await stage.story(call_id)
+        await until_stored(stage, "inbox", words)
+        await stage.app.sweeper._purge()
+        assert {"call_events", "inbox", "transcript_lines"} <= await tables_with(stage, words)
+        async with stage.app.ledger.open(call_id, "test") as entry:
+            assert entry.attempt.ended_at is not None
+            await entry.set(ended_at=entry.attempt.ended_at - timedelta(days=2))
+        await stage.app.sweeper._purge()
+        assert await tables_with(stage, words) == set()
+        kept = await stage.app.calls.get(call_id)
+        assert (kept.collected, kept.end_reason) == (done.collected, done.end_reason)
+        assert "crm" in await stage.kinds(call_id)
+
+
+async def until_stored(stage: Stage, table: str, words: str, within_s: float = 20.0) -> None:
+    """Wait until these words are in a table: webhooks come when they like, and are applied a moment later."""
+    deadline = time.monotonic() + within_s
+    while table not in await tables_with(stage, words) or await waiting(stage):
+        assert time.monotonic() < deadline, f"{words} is not in {table}"
+        await asyncio.sleep(0.05)
+
+
+async def waiting(stage: Stage) -> int:
+    async with stage.app.database.read() as conn:
+        return await inbox.waiting(conn)
+
+
+async def tables_with(stage: Stage, words: str) -> set[str]:
+    """The tables in which these words can be found."""
+    async with stage.app.database.read() as conn:
+        rows = {
+            table.name: [tuple(row) for row in await conn.execute(select(table))]
+            for table in metadata.sorted_tables
+        }
+    return {name for name, found in rows.items() if words in str(found)}
+
+
+async def test_others_write_while_old_data_is_deleted(tmp_path: Path, database_url: str) -> None:
+    """The first purge after years is long; each of its transactions is short, and calls go on in between."""
+    options = StageOptions(database_url=database_url, environment={"KEEP_TRANSCRIPTS_DAYS": "1"})
+    async with Stage(tmp_path, {ADA: BUSY}, options) as stage:
+        first = await stage.app.calls.get(await stage.call(ADA))
+        await stage.until(first.id)
+        then = first.created_at - timedelta(days=400)
+        async with stage.app.database.write() as conn:
+            for number in range(220):
+                old = replace(
+                    first, id=f"{number:025x}", state=CallState.DONE, crm=None, ended_at=then, done_at=then
+                )
+                await attempts.insert(conn, old)
+                await transcripts.put(conn, old.id, [TranscriptLine("1", Speaker.PERSON, "Hello?", 0)])
+        purge = asyncio.create_task(stage.app.sweeper._purge())
+        left = []
+        while not purge.done():
+            async with stage.app.database.write() as conn:
+                left.append(
+                    (await conn.execute(select(func.count()).select_from(transcript_lines))).scalar_one()
+                )
+        await purge
+        assert any(0 < count < 220 for count in left), left
+        assert await tables_with(stage, "Hello?") == set()
+
+
+async def test_a_retry_reads_its_record_again(tmp_path: Path) -> None:
+    """The number and the name were corrected in the CRM between the tries; what the caller gave stays."""
+    eve = "+447700900102"
+    options = StageOptions(agent={"retry": {"busy": {"after_s": 60}}})
+    async with Stage(tmp_path, {ADA: BUSY, eve: ANSWERS}, options) as stage:
+        call_id = await stage.call(ADA, variables={"product": "valve"})
+        await stage.until_event(call_id, "carrier.ended")
+        stage.crm.tables.rows["Leads"][stage.record_of[ADA]].values.update(Mobile=eve, First_Name="Eve")
+        first = await stage.until(call_id)
+        retry = await stage.until_event(call_id, "retry")
+        async with stage.app.ledger.open(retry.data["call_id"], "test") as entry:
+            await entry.set(not_before=entry.now())
+        second = await stage.until(retry.data["call_id"], within_s=60)
+        assert (first.phone, second.phone) == (ADA, eve), await stage.story(second.id)
+        assert second.variables["first_name"] == "Eve"
+        assert second.variables["product"] == "valve"
+        assert second.agent_version == first.agent_version
+
+
 async def test_a_call_that_waits_reads_its_record_again(tmp_path: Path) -> None:
     """What changed in the CRM meanwhile counts, the number too; what the caller gave stays."""
     eve = "+447700900102"
@@ -191,7 +284,7 @@ async def test_a_conversation_is_deleted_although_the_platform_is_busy(tmp_path:
     engine = {"platform": "elevenlabs", "agent_id": "agent_demo", "delete_conversation": True}
     async with Stage(tmp_path, {ADA: ANSWERS}, StageOptions(agent={"engine": engine})) as stage:
         stage.engine.faults.add(
-            Fault("DELETE /v1/convai/conversations/*", FaultKind.STATUS, status=429, body={}, times=6)
+            Fault("DELETE /v1/convai/conversations/*", FaultKind.STATUS, status=429, body={}, times=2)
         )
         call_id = await stage.call(ADA)
         await stage.until_event(call_id, "conversation.not_deleted")

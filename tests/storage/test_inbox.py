@@ -35,7 +35,7 @@ async def test_events_are_handed_out_until_they_are_applied(
     async with other.write() as conn:
         (last,) = await inbox.pending(conn, NOON, 3, "q", 30)
         assert last.payload == 3
-        await inbox.applied(conn, mine[0].id, NOON)
+        await inbox.applied(conn, mine[0].id, NOON, "call_1")
         await inbox.retry_later(conn, mine[1].id, NOON + 5 * SECOND, "no such call yet")
         await inbox.park(conn, mine[2].id, "nonsense")
         assert await inbox.waiting(conn) == 2
@@ -51,7 +51,7 @@ async def test_what_a_dead_process_had_taken_is_free_at_once(database: Database)
         for number in range(4):
             await inbox.store(conn, "acme", str(number), number, NOON)
         applied, *_ = await inbox.pending(conn, NOON, 3, "dead", 30)
-        await inbox.applied(conn, applied.id, NOON)
+        await inbox.applied(conn, applied.id, NOON, "call_1")
         await inbox.pending(conn, NOON, 1, "alive", 30)
         await inbox.release(conn, "dead", NOON)
         assert [item.payload for item in await inbox.pending(conn, NOON, 9, "q", 30)] == [1, 2]
@@ -62,8 +62,22 @@ async def test_purging_leaves_what_still_waits(database: Database) -> None:
         for number in range(3):
             await inbox.store(conn, "acme", str(number), number, NOON)
         done, parked, _ = await inbox.pending(conn, NOON, 3, "p", 30)
-        await inbox.applied(conn, done.id, NOON)
+        await inbox.applied(conn, done.id, NOON, "call_1")
         await inbox.park(conn, parked.id, "nonsense")
-        assert await inbox.purge(conn, NOON) == 0
-        assert await inbox.purge(conn, NOON + SECOND) == 2
+        assert await inbox.purge(conn, NOON, 9) == 0
+        assert await inbox.purge(conn, NOON + SECOND, 1) == 1, "no more than it was asked to"
+        assert await inbox.purge(conn, NOON + SECOND, 9) == 1
         assert await inbox.waiting(conn) == 1
+
+
+async def test_what_was_given_up_is_counted_by_whose_it_is(database: Database) -> None:
+    async with database.write() as conn:
+        for number in range(5):
+            await inbox.store(conn, "acme", str(number), number, NOON)
+        first, foreign, *failed = await inbox.pending(conn, NOON, 4, "p", 30)
+        await inbox.applied(conn, first.id, NOON, "call_1")
+        assert await inbox.parked(conn) == (0, 0)
+        await inbox.park(conn, foreign.id, inbox.NO_SUCH_CALL)
+        for item in failed:
+            await inbox.park(conn, item.id, "KeyError: 'id'")
+        assert await inbox.parked(conn) == (1, 2)

@@ -42,7 +42,7 @@ async def test_a_suppressed_number_is_found_until_it_expires(database: Database)
         assert await suppressions.listing(conn, NOON) == [found]
         assert await suppressions.listing(conn, NOON, after=PHONE) == []
         assert await suppressions.listing(conn, NOON + HOUR) == []
-        assert await suppressions.purge(conn, NOON + 2 * HOUR) == 1
+        assert await suppressions.purge(conn, NOON + 2 * HOUR, 9) == 1
 
 
 async def test_nothing_shortens_a_suppression_but_its_removal(database: Database) -> None:
@@ -146,7 +146,9 @@ async def test_a_repeated_request_gets_the_first_answer(database: Database) -> N
         with pytest.raises(KeyReused):
             await idempotency.claim(conn, "k", "key_1", "h2", NOON)
         assert await idempotency.claim(conn, "k", "key_1", "h2", NOON + 24 * HOUR) is None
-        assert await idempotency.purge(conn, NOON + 24 * HOUR) == 1
+        assert await idempotency.claim(conn, "k", "key_3", "h1", NOON) is None
+        assert await idempotency.purge(conn, NOON + 24 * HOUR, 1) == 1, "no more than it was asked to"
+        assert await idempotency.purge(conn, NOON + 24 * HOUR, 9) == 1
 
 
 async def test_of_repeated_requests_at_once_one_is_answered_anew(

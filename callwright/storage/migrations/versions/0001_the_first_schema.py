@@ -90,6 +90,12 @@ def _attempts() -> None:
         sa.Column("first_word_ms", sa.Float(), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "words_deleted_of",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="the done_at of which the words were deleted",
+        ),
         sa.Column("end_reason", sa.Text(), nullable=True),
         sa.Column("end_detail", sa.Text(), nullable=False),
         sa.Column("hang_up_by", sa.Text(), nullable=True),
@@ -119,6 +125,15 @@ def _attempts_indexes() -> None:
     op.create_index("ix_attempts_conversation_id", "attempts", ["conversation_id"], unique=False)
     op.create_index("ix_attempts_created_at_id", "attempts", ["created_at", "id"], unique=False)
     op.create_index("ix_attempts_crm_record_id", "attempts", ["crm_record_id"], unique=False)
+    has_words = sa.text("done_at IS NOT NULL AND (words_deleted_of IS NULL OR words_deleted_of <> done_at)")
+    op.create_index(
+        "ix_attempts_ended_at",
+        "attempts",
+        ["ended_at"],
+        unique=False,
+        sqlite_where=has_words,
+        postgresql_where=has_words,
+    )
     op.create_index("ix_attempts_phone", "attempts", ["phone"], unique=False)
     op.create_index("ix_attempts_state_not_before", "attempts", ["state", "not_before"], unique=False)
     op.create_index(
@@ -202,6 +217,11 @@ def _inbox() -> None:
         sqlite_where=sa.text("next_try_at IS NOT NULL"),
         postgresql_where=sa.text("next_try_at IS NOT NULL"),
     )
+    op.create_index("ix_inbox_attempt_id", "inbox", ["attempt_id"], unique=False)
+    parked = sa.text("next_try_at IS NULL AND applied_at IS NULL")
+    op.create_index(
+        "ix_inbox_error", "inbox", ["error"], unique=False, sqlite_where=parked, postgresql_where=parked
+    )
     op.create_index("ix_inbox_received_at", "inbox", ["received_at"], unique=False)
 
 
@@ -260,6 +280,7 @@ def _suppressions() -> None:
         sa.Column("evidence", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("phone", name=op.f("pk_suppressions")),
     )
+    op.create_index("ix_suppressions_expires_at", "suppressions", ["expires_at"], unique=False)
 
 
 def _tokens() -> None:
