@@ -17,7 +17,7 @@ from callwright.storage.holds import Hold
 router = APIRouter(prefix="/dialing", tags=["dialing"])
 
 _Reader = Annotated[ApiKey, needs(Scope.CALLS_READ)]
-_Writer = Annotated[ApiKey, needs(Scope.CALLS_WRITE)]
+_Holder = Annotated[ApiKey, needs(Scope.DIALING_HOLD)]
 
 
 class HoldView(BaseModel):
@@ -42,7 +42,7 @@ async def get_hold(_key: _Reader, services: ServicesState) -> HoldView:
 
 
 @router.put("/hold", operation_id="hold_dialing", summary="Dial nobody", responses=with_body())
-async def hold_dialing(body: HoldRequest, _key: _Writer, services: ServicesState) -> HoldView:
+async def hold_dialing(body: HoldRequest, _key: _Holder, services: ServicesState) -> HoldView:
     """Dial nobody until released, in every process and across restarts. Running calls go on, new ones wait."""
     return HoldView.of(await services.calls.hold(body.reason))
 
@@ -54,6 +54,6 @@ async def hold_dialing(body: HoldRequest, _key: _Writer, services: ServicesState
     status_code=204,
     responses={204: {"description": "Waiting calls are dialled as soon as the rules allow."}, **guarded()},
 )
-async def release_dialing(_key: _Writer, services: ServicesState) -> None:
+async def release_dialing(_key: _Holder, services: ServicesState) -> None:
     """End the hold, if there is one."""
     await services.calls.release()

@@ -16,7 +16,8 @@ from callwright.ports.clock import Clock
 from callwright.storage import attempts, holds, suppressions
 from callwright.storage.database import Database
 
-_LOCK = "gate"
+LOCK = "gate"
+"""The named lock of whoever commits an intent to dial, or changes what all of them have to see."""
 
 
 class Gatekeeper:
@@ -41,7 +42,7 @@ class Gatekeeper:
 
         `dial_slot` is the moment of the carrier's rate that the call has reserved.
         """
-        await self._database.lock(entry.conn, _LOCK)
+        await self._database.lock(entry.conn, LOCK)
         decision = decide(await self._facts(entry, agent, dial_slot))
         await entry.note(
             "gate",

@@ -11,6 +11,7 @@ from typing import Any
 
 from callwright.calls.agents import AgentBook
 from callwright.calls.directory import Directory
+from callwright.calls.gatekeeper import LOCK
 from callwright.calls.inbox import Inbox
 from callwright.calls.ledger import Ledger, TimerKind
 from callwright.calls.live import LiveCalls
@@ -157,8 +158,12 @@ class CallService:
             return entry.attempt
 
     async def hold(self, reason: str) -> Hold:
-        """Dial nobody until released, in every process and across restarts; calls that run go on."""
+        """Dial nobody until released, in every process and across restarts; calls that run go on.
+
+        Once this returns, nobody decides by what held before.
+        """
         async with self._ledger.database.write() as conn:
+            await self._ledger.database.lock(conn, LOCK)
             return await holds.put(conn, holds.DIALING, reason, self._ledger.clock.now())
 
     async def release(self) -> bool:

@@ -8,6 +8,7 @@ class Scope(StrEnum):
 
     CALLS_READ = "calls:read"
     CALLS_WRITE = "calls:write"
+    DIALING_HOLD = "dialing:hold"
     AGENTS_READ = "agents:read"
     AGENTS_WRITE = "agents:write"
     SUPPRESSIONS_READ = "suppressions:read"

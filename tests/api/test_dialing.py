@@ -1,11 +1,14 @@
 """Dialling is held and released, and a finished call is written to the CRM again."""
 
+import asyncio
 import re
 
 import pytest
 
+from callwright.calls.gatekeeper import LOCK
 from callwright.domain.states import CallState
 from callwright.simulation.faults import Fault, FaultKind
+from callwright.storage import holds
 from tests.api.conftest import BUSY
 from tests.api.site import Site
 
@@ -44,10 +47,33 @@ async def test_a_hold_needs_a_usable_reason(site: Site, body: object) -> None:
     assert (await site.expect(200, "GET", HOLD))["held"] is False
 
 
-async def test_holding_needs_the_right_to_steer_calls(site: Site) -> None:
-    await site.expect(403, "PUT", HOLD, json={}, scopes=("calls:read",))
-    await site.expect(403, "DELETE", HOLD, scopes=("calls:read",))
-    await site.expect(403, "GET", HOLD, scopes=("calls:write",))
+async def test_holding_needs_a_right_of_its_own(site: Site) -> None:
+    """A key that places calls, as an integration's, must not lift what an operator has put on hold."""
+    for scope in ("calls:read", "calls:write"):
+        refused = await site.expect(403, "PUT", HOLD, json={}, scopes=(scope,))
+        assert "dialing:hold" in refused["detail"]
+        await site.expect(403, "DELETE", HOLD, scopes=(scope,))
+    await site.expect(403, "GET", HOLD, scopes=("dialing:hold",))
+    await site.expect(200, "PUT", HOLD, json={}, scopes=("dialing:hold",))
+    await site.expect(204, "DELETE", HOLD, scopes=("dialing:hold",))
+
+
+async def test_nobody_is_dialled_by_a_decision_from_before_the_hold(site: Site) -> None:
+    """Who looked before the hold and commits after it would dial: so the hold waits for whoever decides."""
+    app = site.stage.app
+    held: asyncio.Task[object] | None = None
+    try:
+        async with app.database.write() as conn:
+            await app.database.lock(conn, LOCK)
+            assert await holds.find(conn, holds.DIALING) is None
+            held = asyncio.create_task(app.calls.hold("now"))
+            await asyncio.wait({held}, timeout=1)
+            assert not held.done()
+        await held
+    finally:
+        if held is not None:
+            await asyncio.wait({held})
+        await app.calls.release()
 
 
 async def test_a_call_waits_while_dialling_is_held(site: Site) -> None:

@@ -223,14 +223,19 @@ async def test_dialling_is_held_and_released(town: Town) -> None:
 
 
 async def test_a_key_that_only_places_calls_is_enough_while_dialling_is_held(town: Town) -> None:
-    key = await town.terminal.run("keys", "create", "placer", "--scope", "calls:write", "--json")
-    given = {"CALLWRIGHT_API_KEY": key.json["key"]}
+    given = {}
+    for name, scope in (("placer", "calls:write"), ("holder", "dialing:hold")):
+        key = await town.terminal.run("keys", "create", name, "--scope", scope, "--json")
+        given[name] = {"CALLWRIGHT_API_KEY": key.json["key"]}
+    refused = await town.terminal.run("hold", **given["placer"])
+    assert refused.code != 0
+    assert "dialing:hold" in refused.err
     try:
-        assert (await town.terminal.run("hold", **given)).code == 0
-        placed = await town.terminal.run("call", "test-agent", "--phone", "+447700900297", **given)
+        assert (await town.terminal.run("hold", **given["holder"])).code == 0
+        placed = await town.terminal.run("call", "test-agent", "--phone", "+447700900297", **given["placer"])
         assert placed.code == 0, placed.err
     finally:
-        assert (await town.terminal.run("release", **given)).code == 0
+        assert (await town.terminal.run("release", **given["holder"])).code == 0
 
 
 async def test_numbers_are_suppressed_listed_and_allowed_again(town: Town) -> None:
