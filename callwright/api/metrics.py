@@ -1,6 +1,7 @@
 """Prometheus figures of the HTTP side, in the registry that the other parts use too."""
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 from prometheus_client import REGISTRY, Counter, Gauge, disable_created_metrics, generate_latest
@@ -9,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from callwright.api.services import Services
 from callwright.domain.states import CallState
-from callwright.storage import attempts, holds
+from callwright.storage import attempts, holds, inbox, processes
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +29,18 @@ webhooks_refused = Counter(
 )
 calls = Gauge("callwright_calls", "Calls that are not done, by state.", ["state"])
 held = Gauge("callwright_dialing_held", "Whether dialling is on hold.")
+set_aside = Gauge(
+    "callwright_inbox_parked",
+    "Webhooks that were given up: of no call of ours (unknown_call), or not understood (failed).",
+    ["reason"],
+)
+silent = Gauge(
+    "callwright_silent_processes", "Processes that were not heard of for 30 s and hold their lock."
+)
 database_up = Gauge("callwright_database_up", "Whether the database answered.")
+
+_SILENT_AFTER = timedelta(seconds=30)
+"""One that is dead is given up within some 15 s, so one that is silent for longer lives, and hangs."""
 
 _PATIENCE_S = 3.0
 """Whoever collects figures waits some 10 s, and wants those of a process whose database is away even so."""
@@ -40,13 +52,19 @@ async def exposition(services: Services) -> bytes:
         async with asyncio.timeout(_PATIENCE_S), services.database.read() as conn:
             counts = await attempts.count_by_state(conn)
             is_held = await holds.find(conn, holds.DIALING) is not None
+            foreign, failed = await inbox.parked(conn)
+            hanging = await processes.silent(conn, _SILENT_AFTER)
     except (SQLAlchemyError, OSError) as error:  # a TimeoutError is an OSError
         log.warning("the database does not answer", error=type(error).__name__)
         database_up.set(0)
-        calls.clear()
+        for figure in (calls, set_aside):
+            figure.clear()
         return generate_latest(REGISTRY)
     database_up.set(1)
     held.set(is_held)
+    silent.set(len(hanging))
+    set_aside.labels(reason="unknown_call").set(foreign)
+    set_aside.labels(reason="failed").set(failed)
     for state in CallState:
         if state is not CallState.DONE:
             calls.labels(state=str(state)).set(counts.get(state, 0))

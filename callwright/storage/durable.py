@@ -38,7 +38,7 @@ _MOST_RECOVERIES = 20
 _START_LIMIT_S = 30.0
 _DESTROY_LIMIT_S = 15.0
 _CANCEL_LIMIT_S = 5.0
-_LOOK_AT = 1000
+_PAGE = 500
 _PURGE_BATCH = 500
 _FINISHED = [
     status.value
@@ -286,10 +286,17 @@ class DbosWorkflows:
 
         Whether one that is announced there is dead is not ours to judge.
         """
-        pending = await DBOS.list_workflows_async(
-            status="PENDING", limit=_LOOK_AT, load_input=False, load_output=False
-        )
-        others = {workflow.executor_id for workflow in pending if workflow.executor_id} - {self._executor_id}
+        others: set[str] = set()
+        offset, full = 0, True
+        while (
+            full
+        ):  # one that ends meanwhile moves the rest up; a dead one's stay, and are seen by the next look
+            pending = await DBOS.list_workflows_async(
+                status="PENDING", limit=_PAGE, offset=offset, load_input=False, load_output=False
+            )
+            others |= {workflow.executor_id for workflow in pending if workflow.executor_id}
+            offset, full = offset + _PAGE, len(pending) == _PAGE
+        others.discard(self._executor_id)
         if others and not self._database.is_sqlite:
             async with self._database.read() as conn:
                 others -= {process.id for process in await processes.active(conn)}

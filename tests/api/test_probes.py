@@ -1,11 +1,16 @@
 """/health, /ready, /metrics and the reference."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select, update
 
 import callwright
 from callwright.domain.errors import VendorNotFound
+from callwright.storage import inbox, processes
+from callwright.storage.schema import inbox as inbox_table
+from callwright.storage.schema import processes as process_table
 from tests.api.site import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -54,6 +59,36 @@ async def test_metrics_count_calls_webhooks_and_media(site: Site) -> None:
     assert re.search(r'^callwright_vendor_errors_total\{kind="\w+",vendor="zoho"\}', text, re.MULTILINE)
     assert "callwright_media_loop_lag_seconds" in text
     assert "_created" not in text
+
+
+async def test_metrics_tell_what_nobody_else_tells(site: Site) -> None:
+    """Webhooks that were given up, and processes that are silent although they live."""
+    database, now = site.stage.app.database, site.stage.app.clock.now()
+    async with database.write() as conn:
+        for number, error in enumerate((inbox.NO_SUCH_CALL, "KeyError: 'id'", "KeyError: 'id'")):
+            await inbox.store(conn, "carrier:test", f"parked-{number}", {}, now)
+            where = inbox_table.c.dedup_key == f"parked-{number}"
+            row = (await conn.execute(select(inbox_table.c.id).where(where))).one()
+            await inbox.park(conn, row.id, error)
+        await processes.announce(conn, "hung", slot="hung", media_url="")
+        then = datetime.now(UTC) - timedelta(seconds=31)
+        hung = process_table.c.id == "hung"
+        await conn.execute(update(process_table).where(hung).values(heartbeat_at=then))
+    try:
+        text = (await site.http.get("/metrics")).text
+    finally:
+        async with database.write() as conn:
+            await processes.gone(conn, "hung")
+            await inbox.purge(conn, now + timedelta(seconds=1), 1000)
+    for line in (
+        'callwright_inbox_parked{reason="unknown_call"} 1.0',
+        'callwright_inbox_parked{reason="failed"} 2.0',
+        "callwright_silent_processes 1.0",
+    ):
+        assert line in text
+    text = (await site.http.get("/metrics")).text
+    assert 'callwright_inbox_parked{reason="failed"} 0.0' in text
+    assert "callwright_silent_processes 0.0" in text
 
 
 async def test_the_reference_is_one_page_that_loads_nothing(site: Site) -> None:
