@@ -79,6 +79,7 @@ class Conversation:
         self._ending: Ending | None = None
         self._works = Works(self._fail)
         self._rejoins = 0
+        self._media = asyncio.Lock()  # the carrier is asked for a media socket, or for a human, not for both
         self._agent_left = False
         carrier = tools.door.directory.carrier(attempt.carrier)
         self._handover = Handover(self._journal, carrier, agent)
@@ -143,7 +144,8 @@ class Conversation:
         self._meet()
 
     async def _open_carrier(self, token: str | None) -> None:
-        self._leg = await self._join.join(token)
+        async with self._media:
+            self._leg = await self._join.join(token)
         if self._leg is not None:
             self._meet()
         elif self._person.is_live:
@@ -234,8 +236,11 @@ class Conversation:
     async def _rejoin(self, detail: str) -> None:
         """The media socket is gone: the call is over, or the carrier is asked for a new one, once."""
         await asyncio.sleep(_LOST_GRACE_S)
-        if self._handover.under_way or self._has_media or not await self._person.is_up():
-            return
+        async with self._media:
+            if not self._handover.under_way and not self._has_media and await self._person.is_up():
+                await self._join_again(detail)
+
+    async def _join_again(self, detail: str) -> None:
         self._journal.note("media.lost", detail=detail)
         self._rejoins += 1
         leg = await self._join.join() if self._rejoins == 1 else None
@@ -252,7 +257,9 @@ class Conversation:
     async def _transfer(self) -> None:
         """Hand the person over to a human; the agent comes back if nobody answers."""
         bridge = self._bridge
-        if bridge is not None and not await self._handover.start(bridge, self._person.is_over):
+        async with self._media:
+            tried = bridge is None or await self._handover.start(bridge, self._person.is_over)
+        if bridge is not None and not tried:
             bridge.push_context("no human can be reached now; go on with the conversation", "handover")
 
     async def _take_back(self) -> None:
@@ -269,7 +276,7 @@ class Conversation:
 
     async def _close(self) -> None:
         ending = self._ending
-        stays = self._handover.under_way and ending is not None and ending.by is HangUpBy.US
+        stays = self._handover.with_human and ending is not None and ending.by is HangUpBy.US
         parts = ending is not None and not ending.gone and not stays and self._person.is_live
         try:
             await self._works.drop()

@@ -12,12 +12,12 @@ from callwright.calls.directory import Directory
 from callwright.calls.ledger import Entry, Ledger, TimerKind
 from callwright.calls.outage import DATABASE_AWAY, reason_of
 from callwright.calls.reconciling import Reconciler
-from callwright.calls.tracking import handle_of, is_unexplained
+from callwright.calls.tracking import EXPLAINED, handle_of, is_unexplained
 from callwright.domain.agent import AgentDefinition
 from callwright.domain.attempt import Attempt
 from callwright.domain.errors import VendorError
 from callwright.domain.outcome import EndReason, HangUpBy
-from callwright.domain.states import LIVE
+from callwright.domain.states import LIVE, CallState, Signal
 from callwright.media.bridge import Bridge
 from callwright.ports.carrier import CarrierCall, HangUpCause
 
@@ -50,7 +50,12 @@ async def note_ending(entry: Entry, reason: EndReason, by: HangUpBy, detail: str
         await entry.set(end_reason=reason, hang_up_by=by, end_detail=detail)
     elif is_unexplained(attempt):
         await entry.set(end_reason=reason, hang_up_by=by, end_detail=detail)
-        await entry.note("explained", end_reason=str(reason), end_detail=detail)
+        await entry.note(EXPLAINED, end_reason=str(reason), end_detail=detail)
+        if attempt.state is CallState.DONE:
+            await entry.move(Signal.REOPEN, finish_failures=0)
+        else:
+            # A round that is under way may have written what is known to be wrong now: it must not be the last.
+            await entry.set(finish_round=attempt.finish_round + 1)
         await entry.timer(TimerKind.FINISH, 0)
     if attempt.state in LIVE:
         await entry.timer(TimerKind.LONGEST_CALL, _HUNG_UP_WITHIN_S)

@@ -66,6 +66,11 @@ class Handover:
         return self._stage is not _Stage.AGENT
 
     @property
+    def with_human(self) -> bool:
+        """Whether the person is with, or on the way to, a human: such a person stays there when we end."""
+        return self._stage in {_Stage.ASKED, _Stage.HUMAN}
+
+    @property
     def failed(self) -> bool:
         """Whether it is known that no human is there, and nobody has begun to take the person back."""
         return self._stage is _Stage.HUMAN and not self._journal.attempt.carrier_data.get(HANDED_OVER)
@@ -112,7 +117,7 @@ class Handover:
     async def _announce(self) -> bool:
         """Leave word of what is about to happen, for whoever has to deal with it should we die."""
         self._journal.note("handover", number=self._agent.handover_number)
-        self._journal.keep({HANDED_OVER: True, HUMAN_ANSWERED: False})
+        self._journal.keep({HANDED_OVER: True, HUMAN_ANSWERED: False}, unless=HANDED_OVER)
         self._journal.change(lambda entry: entry.timer(TimerKind.HANDOVER, _FIRST_LOOK_S))
         return await self._journal.written(_MARKED_WITHIN_S)
 

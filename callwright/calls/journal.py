@@ -109,10 +109,19 @@ class Journal:
         """Set fields of the row."""
         self.change(lambda entry: entry.set(**fields))
 
-    def keep(self, data: dict[str, Any]) -> None:
-        """Add to the carrier's data of the row; `attempt` has them at once."""
+    def keep(self, data: dict[str, Any], *, unless: str = "") -> None:
+        """Add to the carrier's data of the row; `attempt` has them at once.
+
+        `unless`: a mark that tells that this was written before; what others wrote after it must stand.
+        """
         self._kept.update(data)
-        self.change(lambda entry: entry.set(carrier_data={**entry.attempt.carrier_data, **data}))
+
+        async def add(entry: Entry) -> None:
+            have = entry.attempt.carrier_data
+            if not have.get(unless):
+                await entry.set(carrier_data={**have, **data})
+
+        self.change(add)
 
     async def written(self, limit_s: float) -> bool:
         """Wait until all is written; False after the limit."""

@@ -16,6 +16,9 @@ HANDED_OVER = "handed_over"
 HUMAN_ANSWERED = "human_answered"
 """The mark in `carrier_data` that the human took the call."""
 
+EXPLAINED = "explained"
+"""The event that tells why we had hung up, when that came to be stored after the end itself."""
+
 _ASK_AGAIN_S = 6.0
 _LONGEST_CALL_SLACK_S = 30.0
 _EXPLAINED_WITHIN_S = 5.0
@@ -132,7 +135,7 @@ async def ended(
 def is_unexplained(attempt: Attempt) -> bool:
     """Whether we hung up on somebody who had answered, without a reason in the row: an outage holds it up."""
     return (
-        attempt.state is CallState.ENDED
+        attempt.state in _OVER
         and attempt.end_reason is EndReason.COMPLETED
         and attempt.hang_up_by is HangUpBy.US
         and attempt.answered_at is not None

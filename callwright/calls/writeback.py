@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from callwright.calls.directory import Directory
 from callwright.calls.ledger import Ledger
 from callwright.calls.results import MISSING, READY, SETTLED
+from callwright.calls.tracking import EXPLAINED
 from callwright.domain.agent import AgentDefinition, CrmMapping, NoteKind
 from callwright.domain.attempt import Attempt
 from callwright.domain.errors import Conflict, NotFound, VendorAuthFailed, VendorError, VendorRefused
 from callwright.domain.outcome import EndReason
 from callwright.ports.crm import CallActivity, Crm, CrmNote, WriteResult
-from callwright.storage import crm_writes, transcripts
+from callwright.storage import crm_writes, events, transcripts
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +102,8 @@ class CrmWriter:
             if complete:
                 late = {**result_values(attempt, mapping), **opt_out_values(attempt, mapping)}
                 parts.append(self._update("results", late, attempt, mapping, crm))
+        if mapping.outcome_field and await self._was_explained_late(attempt):
+            parts.append(Part("explained", lambda _again: self._correct(attempt, mapping, crm)))
         if mapping.log_call:
             parts.append(Part("call", lambda _again: self._log_call(attempt, mapping, crm)))
         noted = complete or (mapping.note is NoteKind.TRANSCRIPT and attempt.results_state == MISSING)
@@ -125,6 +128,27 @@ class CrmWriter:
             return _tell(result)
 
         return Part(kind, send)
+
+    async def _was_explained_late(self, attempt: Attempt) -> bool:
+        """Whether why the call ended became known when its end may have been written already."""
+        async with self._ledger.database.read() as conn:
+            told = any(event.kind == EXPLAINED for event in await events.history(conn, attempt.id))
+            sent = [await crm_writes.get(conn, attempt.id, kind) for kind in ("record", "outcome")]
+        return told and any(part is not None and part.state in FINAL for part in sent)
+
+    async def _correct(self, attempt: Attempt, mapping: CrmMapping, crm: Crm) -> dict[str, Any]:
+        """Replace the outcome that we wrote before we knew better; another one is somebody else's, and stays."""
+        assert attempt.crm is not None
+        module, record_id = attempt.crm.module, attempt.crm.record_id
+        field = mapping.outcome_field or ""
+        wrong, right = (
+            outcome_values(replace(attempt, end_reason=reason), mapping).get(field)
+            for reason in (EndReason.COMPLETED, attempt.end_reason)
+        )
+        record = await crm.get(module, record_id)
+        if record is None or _same(wrong, right) or not _same(record.values.get(field), wrong):
+            return {}
+        return _tell(await crm.update(module, record_id, {field: right}, triggers=mapping.triggers))
 
     async def _log_call(self, attempt: Attempt, mapping: CrmMapping, crm: Crm) -> dict[str, Any]:
         assert attempt.crm is not None

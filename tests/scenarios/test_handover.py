@@ -1,9 +1,18 @@
 """Persons on the way to a human: neither alone nor with two, whatever is lost, and whoever dies meanwhile."""
 
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from callwright.calls.ledger import Entry, Ledger
+from callwright.calls.tracking import HANDED_OVER, HUMAN_ANSWERED, mark
 from callwright.domain.outcome import EndReason, HangUpBy
+from callwright.domain.states import CallState
 from callwright.simulation.faults import Fault, FaultKind
 from tests.scenarios.stage import ANSWERS, Stage, StageOptions
 
@@ -135,3 +144,79 @@ async def test_after_a_takeover_the_person_is_hung_up_on_when_the_human_leaves(t
             await stage.story(call_id)
         )
         assert stage.said_by_carrier() == []
+
+
+async def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def dialogs(stage: Stage) -> int:
+    """How often the carrier was asked to connect the person with something."""
+    return sum(exchange.name == "POST /calls/1/dialogs" for exchange in stage.carrier.traffic.exchanges)
+
+
+async def test_who_is_on_the_way_back_when_the_server_stops_hears_why(tmp_path: Path) -> None:
+    """Such a person is with nobody; the outcome tells of the stop."""
+    async with a_stage(tmp_path, {"manner": "busy"}) as stage:
+        stage.carrier.faults.add(Fault("socket", FaultKind.CUSTOM, detail="never_connects", skip=1, times=9))
+        call_id = await stage.call(ADA)
+        await stage.until_event(call_id, "handover.failed")
+        await wait_for(lambda: dialogs(stage) == 3)
+        stage.app.live.shut_down()
+        attempt = await stage.until(call_id, CallState.ENDED, CallState.DONE)
+        outcome = (attempt.end_reason, attempt.end_detail)
+        assert outcome == (EndReason.MEDIA_FAILED, "the server was stopped"), await stage.story(call_id)
+        assert len(stage.said_by_carrier()) == 1
+
+
+async def test_a_transfer_waits_for_a_media_socket_that_is_being_joined_again(tmp_path: Path) -> None:
+    """Else the person were torn from the human by the new socket."""
+    leaves = {"manner": "hangs_up_at_once", "answer_after_ms": 300, "hang_up_delay_ms": 6000}
+    people = {ADA: {"manner": "silent", "answer_after_ms": 200, "patience_s": 60}, HUMAN: leaves}
+    options = StageOptions(agent={"handover_number": HUMAN}, limits={"silence_s": 60})
+    async with Stage(tmp_path, people, options) as stage:
+        stage.fault(stage.carrier, "socket", "dies", seconds=3.0)
+        call_id = await stage.call(ADA)
+        await stage.until(call_id, CallState.TALKING)
+        slow = Fault("GET /calls/1/calls/*", FaultKind.DELAY, seconds=1.5)
+        stage.carrier.faults.add(slow)
+        await wait_for(lambda: slow.hits)
+        conversation, _ = stage.app.live._running[call_id]
+        asked = asyncio.create_task(conversation._transfer())
+        await stage.until_event(call_id, "carrier.answered", leg="human")
+        await asked
+        attempt = await stage.until(call_id, CallState.ENDED, CallState.DONE)
+        story = await stage.story(call_id)
+        assert (attempt.end_reason, attempt.hang_up_by) == (EndReason.COMPLETED, HangUpBy.HUMAN), story
+        kinds = await stage.kinds(call_id)
+        assert kinds.index("media.rejoined") < kinds.index("handover"), story
+        assert dialogs(stage) == 3
+
+
+async def test_a_mark_that_is_written_twice_does_not_take_back_that_the_human_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to the commit was lost, and the human answered before the conversation tried again."""
+    async with a_stage(tmp_path, {"manner": "answers", "answer_after_ms": 20000}) as stage:
+        really, lost = Ledger.open, asyncio.Event()
+
+        @asynccontextmanager
+        async def lossy(ledger: Ledger, attempt_id: str, source: str) -> AsyncIterator[Entry]:
+            async with really(ledger, attempt_id, source) as entry:
+                yield entry
+            if entry.attempt.carrier_data.get(HANDED_OVER) and not lost.is_set():
+                lost.set()
+                async with really(ledger, attempt_id, "test") as other:
+                    await mark(other, **{HUMAN_ANSWERED: True})
+                raise ConnectionResetError
+
+        monkeypatch.setattr(Ledger, "open", lossy)
+        call_id = await stage.call(ADA)
+        await stage.until_event(call_id, "handover")
+        await wait_for(lambda: dialogs(stage) == 2)
+        attempt = await stage.app.calls.get(call_id)
+        assert lost.is_set()
+        assert attempt.carrier_data[HUMAN_ANSWERED], await stage.story(call_id)

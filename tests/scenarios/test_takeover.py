@@ -66,6 +66,6 @@ async def test_an_apology_that_fails_in_the_adapter_does_not_keep_the_person_on_
             await stage.app.live.abandon()
         else:
             stage.app.live.shut_down()
-        attempt = await stage.until(call_id, CallState.ENDED, CallState.DONE, within_s=10)
+        attempt = await stage.until(call_id, CallState.ENDED, CallState.DONE, within_s=4)
         assert (attempt.end_reason, attempt.hang_up_by) == (EndReason.MEDIA_FAILED, HangUpBy.US)
         assert stage.people_on_the_line() == []
