@@ -5,6 +5,8 @@ import os
 import re
 import secrets
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +28,11 @@ LONGEST_WAIT = timedelta(hours=1)
 
 LARGEST_BYTES = 512 * 1024 * 1024
 LONGEST_FETCH_S = 600.0
+AT_ONCE = 2
+"""Downloads of a process at a time: they must leave line, memory and disk to the calls that run."""
+
+_PLACE_WAIT_S = 20.0
+_PLACE_PAUSE_S = 30.0
 _SOON = timedelta(minutes=2)
 _SOON_PAUSE_S = 5.0
 _LATE_PAUSE_S = 60.0
@@ -50,6 +57,7 @@ class CarrierRecordings:
         self._clock = clock
         self._largest_bytes = largest_bytes
         self._longest_fetch_s = longest_fetch_s
+        self._places = asyncio.Semaphore(AT_ONCE)
 
     async def fetch(self, attempt: Attempt, agent: AgentDefinition) -> str | None:
         """The name of the carrier's recording in the folder, fetched unless it is there; None: there is none.
@@ -72,7 +80,26 @@ class CarrierRecordings:
         if found.state is not RecordingState.READY:
             log.info("the carrier has no recording", call_id=attempt.id, detail=found.detail)
             return None
-        return await self._download(carrier, call, found)
+        async with self._place(attempt):
+            return await self._download(carrier, call, found)
+
+    @asynccontextmanager
+    async def _place(self, attempt: Attempt) -> AsyncIterator[None]:
+        """One of the places to download; VendorBusy when none is free soon, so that the rest of the call goes on.
+
+        In the last half of the hour it waits for its turn, which comes: nobody keeps a place for long.
+        """
+        waited = self._clock.now() - (attempt.ended_at or self._clock.now())
+        try:
+            async with asyncio.timeout(_PLACE_WAIT_S if waited < LONGEST_WAIT / 2 else None):
+                await self._places.acquire()
+        except TimeoutError as error:
+            text = f"{AT_ONCE} recordings are being fetched"
+            raise VendorBusy(attempt.carrier, text, retry_after_s=_PLACE_PAUSE_S) from error
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def _wait_or_give_up(self, attempt: Attempt, found: CarrierRecording) -> None:
         """Raises VendorBusy as long as the recording may still come."""

@@ -198,6 +198,8 @@ class Conversation:
         attempt = self._journal.attempt
         if not self._person.is_live:
             self._end(Ending(EndReason.COMPLETED, HangUpBy.PERSON, gone=True))
+        elif attempt.hang_up_requested and attempt.hang_up_by is HangUpBy.US:
+            self._end(Ending(EndReason.MEDIA_FAILED, HangUpBy.US, attempt.end_detail, apologise=True))
         elif attempt.hang_up_requested:
             self._end(Ending(EndReason.COMPLETED, HangUpBy.API, "hung up by the API"))
         else:

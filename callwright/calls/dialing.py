@@ -23,6 +23,7 @@ from callwright.domain.errors import (
     InvalidInput,
     NotFound,
     VendorAmbiguous,
+    VendorAuthFailed,
     VendorBusy,
     VendorError,
     VendorQuotaExceeded,
@@ -43,12 +44,17 @@ _Step = Callable[[Attempt], Awaitable[bool]]
 """What a step does with the call as it is when it begins; it returns whether to go on."""
 
 SOURCE = "dial"
-MOST_FAILURES = 6
+MOST_FAILURES = 30
+"""With pauses that grow to five minutes: about two hours and a quarter of a vendor that is away."""
+
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 300.0
 _PREPARE_LIMIT_S = 120.0
 _DIAL_LIMIT_S = 40.0
 _SLOT_LIFE = timedelta(seconds=60)
+_FRESH_INTENT = timedelta(seconds=10)
+"""A process that was frozen for longer between intent and request must not dial: others may have given it up."""
+
 _ANSWER_SLACK_S = 30.0
 _BEFORE_THE_CALL = (CallState.QUEUED, CallState.PREPARING, CallState.DIALING)
 EXPIRES_AT = "expires_at"
@@ -135,6 +141,8 @@ class Dialer:
         agent = await self._agents.of(attempt)
         try:
             prepared = await prepare(attempt, agent, self._directory, self._rules.region)
+        except VendorAuthFailed as error:
+            return await self._postpone(attempt, error, EndReason.PREPARATION_FAILED)
         except (InvalidInput, NotFound, VendorRefused) as error:
             reason = EndReason.INVALID_NUMBER if _about_phone(error) else EndReason.PREPARATION_FAILED
             return await self._end(attempt, reason, str(error))
@@ -172,6 +180,8 @@ class Dialer:
             ticket = await self._directory.voice_agents(attempt.engine).prepare(
                 conversation_start(attempt, agent)
             )
+        except VendorAuthFailed as error:
+            return await self._postpone(attempt, error, EndReason.AGENT_FAILED)
         except (NotFound, VendorRefused) as error:
             return await self._end(attempt, EndReason.AGENT_FAILED, str(error))
         except VendorError as error:
@@ -193,12 +203,15 @@ class Dialer:
         order = await self._commit_intent(attempt, agent, slot)
         if order is None:
             return False
+        if not await self._is_fresh_intent(attempt.id):
+            late = VendorUnreachable(attempt.carrier, "this process stood still before it could dial")
+            return await self._postpone(attempt, late, EndReason.CARRIER_ERROR)
         try:
             async with asyncio.timeout(_DIAL_LIMIT_S):
                 receipt = await carrier.dial(order)
         except (VendorAmbiguous, TimeoutError) as error:
             return await self._lose(attempt, str(error) or "no answer in time")
-        except (VendorBusy, VendorUnreachable) as error:
+        except (VendorBusy, VendorUnreachable, VendorAuthFailed) as error:
             reason = EndReason.RATE_LIMITED if isinstance(error, VendorBusy) else EndReason.CARRIER_ERROR
             return await self._postpone(attempt, error, reason)
         except VendorQuotaExceeded as error:
@@ -259,7 +272,7 @@ class Dialer:
     async def _accept(self, attempt_id: str, receipt: DialReceipt) -> bool:
         async with self._ledger.open(attempt_id, SOURCE) as entry:
             data = {**entry.attempt.carrier_data, **receipt.data}
-            known = {"carrier_call_id": receipt.carrier_call_id, "carrier_data": data}
+            known = {"carrier_call_id": receipt.carrier_call_id, "carrier_data": data, "failures": 0}
             if not await entry.move(Signal.ACCEPT, **known):
                 await entry.set(**known)
             await entry.cancel(TimerKind.RECONCILE)
@@ -276,17 +289,16 @@ class Dialer:
         return False
 
     async def _postpone(self, attempt: Attempt, error: VendorError, give_up_as: EndReason) -> bool:
-        """Try again later after a definite failure without effect, at most six times."""
-        async with self._round(attempt, *_BEFORE_THE_CALL) as entry:
+        """Try again later after a definite failure without effect, at most 30 times."""
+        async with self._round(attempt, *_BEFORE_THE_CALL, CallState.UNKNOWN) as entry:
             if entry is None:
                 return False
             failures = entry.attempt.failures + 1
-            if failures >= MOST_FAILURES:
+            if failures >= MOST_FAILURES or entry.attempt.state is CallState.UNKNOWN:
                 await self._give_up(entry, give_up_as, f"{error} (tried {failures} times)")
                 return False
             await entry.set(failures=failures)
-            pause = min(_FIRST_PAUSE_S * 2 ** (failures - 1), _LONGEST_PAUSE_S)
-            await self._defer(entry, max(pause, error.retry_after_s or 0.0), str(error))
+            await self._defer(entry, max(_pause_s(failures), error.retry_after_s or 0.0), str(error))
         return False
 
     async def _fault(self, entry: Entry, detail: str) -> None:
@@ -301,7 +313,7 @@ class Dialer:
                 await self._give_up(entry, EndReason.PREPARATION_FAILED, detail)
                 return
             await entry.set(failures=failures)
-            await self._defer(entry, _FIRST_PAUSE_S * 2 ** (failures - 1), detail)
+            await self._defer(entry, _pause_s(failures), detail)
 
     async def unstick(self, attempt_id: str, number: int) -> None:
         """The workflow of this round is over, and the call still waits for it: its last fault was not noted."""
@@ -316,14 +328,23 @@ class Dialer:
         await entry.move(Signal.DEFER, not_before=until, round=entry.attempt.round + 1)
 
     async def _end(self, attempt: Attempt, reason: EndReason, detail: str) -> bool:
-        async with self._round(attempt, *_BEFORE_THE_CALL) as entry:
+        async with self._round(attempt, *_BEFORE_THE_CALL, CallState.UNKNOWN) as entry:
             if entry is not None:
                 await self._give_up(entry, reason, detail)
         return False
 
     async def _give_up(self, entry: Entry, reason: EndReason, detail: str) -> None:
-        signal = Signal.FAIL if entry.attempt.state is CallState.DIALING else Signal.REFUSE
+        sent = entry.attempt.state in {CallState.DIALING, CallState.UNKNOWN}
+        signal = Signal.FAIL if sent else Signal.REFUSE
         await entry.move(signal, end_reason=reason, end_detail=detail)
+
+    async def _is_fresh_intent(self, attempt_id: str) -> bool:
+        """Whether the intent was committed just now: read anew, so that the answer is as old as the reading."""
+        current = await self._ledger.get(attempt_id)
+        committed = current.dialed_at
+        if current.state is not CallState.DIALING or committed is None:
+            return False
+        return self._ledger.clock.now() - committed < _FRESH_INTENT
 
     def _is_fresh(self, attempt: Attempt) -> bool:
         read_at = attempt.record_read_at
@@ -333,6 +354,11 @@ class Dialer:
         expires_at = attempt.agent_ticket.get(EXPIRES_AT)
         needed = timedelta(seconds=agent.limits.ring_s + _ANSWER_SLACK_S)
         return expires_at is None or datetime.fromisoformat(expires_at) - self._ledger.clock.now() < needed
+
+
+def _pause_s(failures: int) -> float:
+    """Seconds until the next try after so many failures."""
+    return float(min(_FIRST_PAUSE_S * 2 ** min(failures - 1, 16), _LONGEST_PAUSE_S))
 
 
 def _about_phone(error: CallwrightError) -> bool:

@@ -14,7 +14,14 @@ from callwright.calls.ledger import Ledger, TimerKind
 from callwright.calls.writeback import CrmWriter
 from callwright.domain.agent import AgentDefinition
 from callwright.domain.attempt import Attempt
-from callwright.domain.errors import Conflict, NotFound, VendorError, VendorRefused, in_words
+from callwright.domain.errors import (
+    Conflict,
+    NotFound,
+    VendorAuthFailed,
+    VendorError,
+    VendorRefused,
+    in_words,
+)
 from callwright.domain.events import CallEvent
 from callwright.domain.states import CallState, Signal
 from callwright.ports.voice_agent import ResultState
@@ -29,11 +36,14 @@ FINISH = "finish"
 
 _REPORT_AFTER_S = 30.0
 _PAUSES_S = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 30.0, 60.0)
-MOST_FAULTS = 8
+MOST_FAULTS = 16
+"""With pauses that grow to half an hour: about four hours."""
+
 _FAULT_PAUSE_S = 10.0
+_LONGEST_FAULT_PAUSE_S = 1800.0
 _GONE_AFTER_S = 60.0
 _UNOPENED_S = 30.0
-_MOST_DELETIONS = 8
+_MOST_DELETIONS = 48
 _RECORDING = "carrier_recording"
 _RECORDING_PAUSE_S = 30.0
 _DELETED, _NOT_DELETED, _LEFT = "conversation.deleted", "conversation.not_deleted", "conversation.left"
@@ -178,13 +188,13 @@ class Finisher:
         name: str | None = None
         try:
             name = await self._recordings.fetch(attempt, agent)
-        except (VendorError, NotFound) as error:
+        except (VendorError, NotFound, OSError) as error:
             wanted = error.retry_after_s if isinstance(error, VendorError) else None
             late = _seconds_since_end(attempt, self._ledger.clock.now()) > LONGEST_WAIT.total_seconds()
-            if not late and not isinstance(error, VendorRefused | NotFound):
+            if not late and not _is_final(error):
                 return wanted or _RECORDING_PAUSE_S
-            log.warning("the carrier's recording was not fetched", error=str(error))
-            told = {"error": str(error)}
+            log.warning("the carrier's recording was not fetched", error=in_words(error))
+            told = {"error": in_words(error)}
         async with self._ledger.open(attempt_id, SOURCE) as entry:
             await entry.note(_RECORDING, file=name, **told)
             if name is not None:
@@ -196,7 +206,7 @@ class Finisher:
         attempt = await self._ledger.get(attempt_id)
         agent = await self._agents.of(attempt)
         again_in = written["again_in"]
-        if written["results"] in results.SETTLED and again_in is None:
+        if written["results"] in {results.READY, results.FAILED} and again_in is None:
             again_in = await self._delete_conversation(attempt, agent)
         async with self._ledger.open(attempt_id, SOURCE) as entry:
             if entry.attempt.state is not CallState.ENDED or entry.attempt.finish_round != number:
@@ -236,13 +246,13 @@ class Finisher:
             await self._directory.voice_agents(attempt.engine).delete(attempt.conversation_id)
         except (VendorError, NotFound) as error:
             log.warning("the remote conversation was not deleted", error=str(error), tries=tries)
-            hopeless = isinstance(error, NotFound | VendorRefused) or tries >= _MOST_DELETIONS
+            hopeless = _is_final(error) or tries >= _MOST_DELETIONS
             async with self._ledger.open(attempt.id, SOURCE) as entry:
                 await entry.note(_LEFT if hopeless else _NOT_DELETED, error=str(error), tries=tries)
             if hopeless:
                 return None
             asked = error.retry_after_s if isinstance(error, VendorError) else None
-            return float(max(_FAULT_PAUSE_S * 2 ** (tries - 1), asked or 0.0))
+            return float(max(_fault_pause_s(tries), asked or 0.0))
         async with self._ledger.open(attempt.id, SOURCE) as entry:
             await entry.note(_DELETED, tries=tries)
         return None
@@ -252,7 +262,7 @@ class Finisher:
         await self._fault(attempt_id, number, "a round of finishing ended without a trace")
 
     async def _fault(self, attempt_id: str, number: int | None, detail: str) -> None:
-        """Try the round again later; after eight faults in a row the call is done, and visibly not written."""
+        """Try the round again later; after 16 faults in a row the call is done, and tells what was not."""
         async with self._ledger.open(attempt_id, SOURCE) as entry:
             attempt = entry.attempt
             if attempt.state is not CallState.ENDED or number not in {None, attempt.finish_round}:
@@ -261,11 +271,15 @@ class Finisher:
             await entry.note("fault", detail=detail, failures=failures)
             await entry.set(finish_failures=failures, finish_round=attempt.finish_round + 1)
             if failures < MOST_FAULTS:
-                await entry.timer(TimerKind.FINISH, _FAULT_PAUSE_S * failures)
+                await entry.timer(TimerKind.FINISH, _fault_pause_s(failures))
                 return
-            crm_state = "failed" if attempt.crm is not None else attempt.crm_state
+            untold = attempt.crm is not None and attempt.crm_state not in {"written", "partly"}
+            unknown = attempt.results_state in {results.PENDING, results.LATE}
             await entry.move(
-                Signal.FINISH, crm_state=crm_state, crm_detail={**attempt.crm_detail, "error": detail}
+                Signal.FINISH,
+                crm_state="failed" if untold else attempt.crm_state,
+                crm_detail={**attempt.crm_detail, "error": detail},
+                results_state=results.MISSING if unknown else attempt.results_state,
             )
 
 
@@ -299,6 +313,16 @@ def next_attempt(attempt: Attempt, now: datetime, after_s: float) -> Attempt:
         previous_id=attempt.id,
         tags=attempt.tags,
     )
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether asking again is of no use; wrong credentials are mended by somebody."""
+    refused = isinstance(error, VendorRefused) and not isinstance(error, VendorAuthFailed)
+    return refused or isinstance(error, NotFound)
+
+
+def _fault_pause_s(tries: int) -> float:
+    return float(min(_FAULT_PAUSE_S * 2 ** min(tries - 1, 16), _LONGEST_FAULT_PAUSE_S))
 
 
 def _seconds_since_end(attempt: Attempt, now: datetime) -> float:

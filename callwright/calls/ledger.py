@@ -66,7 +66,8 @@ class Entry:
         shown = {name: str(fields[name]) for name in ("end_reason", "end_detail") if fields.get(name)}
         await self.note("state", **{"from": str(before), "to": str(after), "signal": str(signal)}, **shown)
         if after is CallState.ENDED:
-            await timers.cancel(self.conn, self.attempt.id)
+            if signal is not Signal.REOPEN:
+                await timers.cancel(self.conn, self.attempt.id)
             await self.timer(TimerKind.FINISH, 0)
         return True
 

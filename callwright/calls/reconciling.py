@@ -158,12 +158,17 @@ class Reconciler:
             if call is not None and _is_over(call):
                 await apply_call(entry, call, agent.limits.longest_call_s)
             else:
+                asked_for = entry.attempt.hang_up_requested
+                by, why = (
+                    (HangUpBy.API, "hung up by the API") if asked_for else (HangUpBy.LIMIT, "longest call")
+                )
                 await entry.move(
                     Signal.END,
                     end_reason=entry.attempt.end_reason or EndReason.COMPLETED,
-                    hang_up_by=entry.attempt.hang_up_by or HangUpBy.LIMIT,
-                    end_detail=entry.attempt.end_detail or "longest call",
+                    hang_up_by=entry.attempt.hang_up_by or by,
+                    end_detail=entry.attempt.end_detail or why,
                 )
+                await entry.timer(TimerKind.LATE_LEG, _LATE_LEG_AGAIN_S)
 
     async def refresh(self, attempt: Attempt) -> CarrierCall | None:
         """Ask the carrier for a call and apply its answer; raises VendorError when it cannot be asked."""

@@ -16,6 +16,7 @@ from callwright.calls.inbox import Inbox
 from callwright.calls.ledger import Ledger, TimerKind
 from callwright.calls.live import LiveCalls
 from callwright.calls.preparing import variables_for
+from callwright.calls.tracking import HANG_UP_WITHIN_S
 from callwright.domain.agent import AgentDefinition
 from callwright.domain.attempt import Attempt, CrmReference
 from callwright.domain.errors import Conflict, InvalidInput, NotFound, Problem
@@ -121,9 +122,12 @@ class CallService:
             if state in {CallState.QUEUED, CallState.PREPARING}:
                 await entry.move(Signal.END, end_reason=EndReason.CANCELED, hang_up_by=HangUpBy.API)
             else:
-                await entry.set(hang_up_requested=True)
+                await entry.set(hang_up_requested=True, hang_up_by=entry.attempt.hang_up_by or HangUpBy.API)
                 if state in {CallState.PLACED, CallState.RINGING}:
                     await entry.timer(TimerKind.ASK, 0)
+                elif state in {CallState.ANSWERED, CallState.TALKING}:
+                    # Where no conversation runs, as after a restart during a handover, nobody else would.
+                    await entry.timer(TimerKind.LONGEST_CALL, HANG_UP_WITHIN_S)
             return entry.attempt
 
     async def push_context(self, call_id: str, variables: dict[str, Any]) -> None:

@@ -21,6 +21,9 @@ EXPLAINED = "explained"
 
 _ASK_AGAIN_S = 6.0
 _LONGEST_CALL_SLACK_S = 30.0
+HANG_UP_WITHIN_S = 8.0
+"""A hang-up that was asked for is the conversation's to carry out; where none takes it up, a timer's."""
+
 _EXPLAINED_WITHIN_S = 5.0
 
 _OVER = frozenset({CallState.ENDED, CallState.DONE})
@@ -103,12 +106,19 @@ async def answered(entry: Entry, known: dict[str, Any], longest_call_s: float) -
     now = entry.now()
     if await entry.move(Signal.ANSWER, **{"answered_at": now, **known}):
         await entry.cancel(TimerKind.RECONCILE, TimerKind.ASK)
-        await entry.timer(TimerKind.LONGEST_CALL, longest_call_s + _LONGEST_CALL_SLACK_S)
+        await entry.timer(TimerKind.LONGEST_CALL, _longest(entry.attempt, longest_call_s))
     elif entry.attempt.state in _OVER:
         if known:
             await entry.set(**known)
         await entry.note("late_leg", detail="the carrier has a call of ours that is over here")
         await entry.timer(TimerKind.LATE_LEG, 0)
+
+
+def _longest(attempt: Attempt, longest_call_s: float) -> float:
+    """When a call that was answered is hung up on, whatever else does not: soon, if that was asked for."""
+    if not attempt.hang_up_requested:
+        return longest_call_s + _LONGEST_CALL_SLACK_S
+    return 0.0 if attempt.end_reason is not None else HANG_UP_WITHIN_S
 
 
 async def ended(

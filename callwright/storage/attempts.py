@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterable
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypedDict, Unpack
 
@@ -160,6 +160,32 @@ async def orphaned(conn: AsyncConnection, states: Iterable[CallState], *, limit:
     statement = statement.order_by(attempts.c.created_at, attempts.c.id).limit(limit)
     cipher = facts_of(conn).cipher
     return [_to_attempt(cipher, row) for row in await conn.execute(statement)]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of an attempt in flight matters to whoever has to let go of it."""
+
+    id: str
+    state: CallState
+    owner: str | None
+    hang_up_requested: bool
+    carrier_data: dict[str, Any]
+
+
+async def standing(conn: AsyncConnection, states: Iterable[CallState], limit: int) -> list[Standing]:
+    """Attempts in any of the states, oldest first."""
+    columns = attempts.c
+    statement = (
+        select(columns.id, columns.state, columns.owner, columns.hang_up_requested, columns.carrier_data)
+        .where(columns.state.in_([str(state) for state in states]))
+        .order_by(columns.created_at, columns.id)
+        .limit(limit)
+    )
+    return [
+        Standing(row.id, CallState(row.state), row.owner, row.hang_up_requested, row.carrier_data)
+        for row in await conn.execute(statement)
+    ]
 
 
 async def without_timer(conn: AsyncConnection, state: CallState, kind: str, limit: int) -> list[Attempt]:

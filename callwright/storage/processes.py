@@ -44,6 +44,7 @@ async def announce(conn: AsyncConnection, process_id: str, *, slot: str, media_u
         "media_url": media_url,
         "started_at": now,
         "heartbeat_at": now,
+        "stopping_at": None,
         "stopped_at": None,
     }
     statement = insert_into(conn, processes).values(id=process_id, **values)
@@ -68,6 +69,20 @@ async def gone(conn: AsyncConnection, process_id: str, *, silent_for: timedelta 
     if silent_for is not None:
         statement = statement.where(processes.c.heartbeat_at < now_of(conn, -silent_for))
     return await changed(conn, statement.values(stopped_at=now_of(conn))) == 1
+
+
+async def stopping(conn: AsyncConnection, process_id: str) -> None:
+    """Tell the others that a process ends its calls and takes no more."""
+    await conn.execute(
+        update(processes).where(processes.c.id == process_id, _RUNS).values(stopping_at=now_of(conn))
+    )
+
+
+async def others_at_work(conn: AsyncConnection, process_id: str, heard_within: timedelta) -> set[str]:
+    """Ids of the other processes that can take a call: heard of just now, and not about to stop."""
+    conditions = (_RUNS, processes.c.id != process_id, processes.c.stopping_at.is_(None))
+    heard = processes.c.heartbeat_at >= now_of(conn, -heard_within)
+    return {process.id for process in await _where(conn, *conditions, heard)}
 
 
 async def active(conn: AsyncConnection) -> list[Process]:

@@ -279,6 +279,7 @@ processes = Table(
     Column("media_url", SafeText, nullable=False),
     Column("started_at", Moment, nullable=False),
     Column("heartbeat_at", Moment, nullable=False),
+    Column("stopping_at", Moment),
     Column("stopped_at", Moment),
     Index("ix_processes_heartbeat_at", "heartbeat_at"),
 )

@@ -22,8 +22,8 @@ FIRST, SECOND = "first", "second"
 class Pair(CrashWorld):
     """Two processes, each with a tunnel of its own to the database; the test itself has none."""
 
-    def __init__(self, folder: Path, url: str, tunnels: dict[str, Tunnel]) -> None:
-        super().__init__(folder, [Callee(ADA, QUIET)], url)
+    def __init__(self, folder: Path, url: str, tunnels: dict[str, Tunnel], kind: Kind = QUIET) -> None:
+        super().__init__(folder, [Callee(ADA, kind)], url)
         self.stage.options.limits = {"silence_s": 120, "longest_call_s": 120}
         self._tunnels: dict[str, Tunnel] = {}
         self._later = tunnels
@@ -74,11 +74,11 @@ class Pair(CrashWorld):
 
 
 @asynccontextmanager
-async def pair(folder: Path, url: str) -> AsyncIterator[tuple[Pair, Tunnel, Tunnel]]:
+async def pair(folder: Path, url: str, kind: Kind = QUIET) -> AsyncIterator[tuple[Pair, Tunnel, Tunnel]]:
     async with (
         Tunnel(url) as first,
         Tunnel(url) as second,
-        Pair(folder, url, {FIRST: first, SECOND: second}) as world,
+        Pair(folder, url, {FIRST: first, SECOND: second}, kind) as world,
     ):
         await world.prepare(FIRST, SECOND)
         yield world, first, second

@@ -1,5 +1,6 @@
 """The carrier's own recording: asked for with the dial, fetched after the call, whatever goes wrong with it."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,29 @@ async def test_it_is_fetched_after_a_restart(tmp_path: Path) -> None:
         attempt, story = await finished(stage, call_id)
         assert attempt.carrier_recording_path is not None, story
         assert stage.carrier.dials_by_phone[ADA] == 1
+
+
+async def test_only_two_are_fetched_at_a_time(tmp_path: Path) -> None:
+    """What cannot be fetched yet holds up nothing else of its call, and is fetched in the end."""
+    people = [f"+4477009001{number:02d}" for number in range(1, 5)]
+    short = {"manner": "silent", "answer_after_ms": 200}
+    options = StageOptions(agent={"carrier_recording": True}, limits={"silence_s": 10})
+    async with Stage(tmp_path, dict.fromkeys(people, short), options) as stage:
+        slow = Fault(FILES, FaultKind.DELAY, times=1000, seconds=4.0)
+        stage.carrier.faults.add(slow)
+        calls = [await stage.call(phone) for phone in people]
+        for call_id in calls:
+            await stage.until(call_id, CallState.TALKING)
+        for call_id in calls:
+            await stage.app.calls.hang_up(call_id)
+        most = 0
+        waiting = set(calls)
+        while waiting:
+            most = max(most, len(list((tmp_path / "recordings").glob("*.part"))))
+            waiting = {
+                each for each in waiting if (await stage.app.calls.get(each)).state is not CallState.DONE
+            }
+            await asyncio.sleep(0.02)
+        assert most == 2
+        for call_id in calls:
+            assert (await stage.app.calls.get(call_id)).carrier_recording_path, await stage.story(call_id)

@@ -284,7 +284,7 @@ async def test_a_conversation_is_deleted_although_the_platform_is_busy(tmp_path:
     engine = {"platform": "elevenlabs", "agent_id": "agent_demo", "delete_conversation": True}
     async with Stage(tmp_path, {ADA: ANSWERS}, StageOptions(agent={"engine": engine})) as stage:
         stage.engine.faults.add(
-            Fault("DELETE /v1/convai/conversations/*", FaultKind.STATUS, status=429, body={}, times=2)
+            Fault("DELETE /v1/convai/conversations/*", FaultKind.STATUS, status=429, body={}, times=3)
         )
         call_id = await stage.call(ADA)
         await stage.until_event(call_id, "conversation.not_deleted")

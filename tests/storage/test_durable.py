@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from sqlalchemy import text
 
 from callwright.domain.errors import ConfigurationError
 from callwright.ports.clock import SystemClock
@@ -354,3 +355,35 @@ def test_all_of_it_runs_in_a_uvloop(database_url: str, tmp_path: Path) -> None:
         assert ran == [("a", "uvloop")]
 
     uvloop.run(main())
+
+
+async def test_an_orphan_is_found_behind_any_number_of_others(
+    make: Make, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callwright.storage.durable._PAGE", 2)
+    ran: list[str] = []
+
+    def build() -> DbosWorkflows:
+        workflows = make(drain_s=0.1, orphans_every_s=0.3)
+
+        async def dial(attempt_id: str) -> None:
+            ran.append(attempt_id)
+            if attempt_id != "orphan" or ran.count("orphan") == 1:
+                await asyncio.sleep(600)
+
+        workflows.register("dial", dial)
+        return workflows
+
+    first = build()
+    await first.launch()
+    for name in ("a", "b", "c", "d", "orphan"):
+        await first.start("dial", f"dial-{name}", name)
+        await until(lambda name=name: name in ran)
+    table = "workflow_status" if database.is_sqlite else "dbos.workflow_status"
+    statement = f"UPDATE {table} SET executor_id = 'dead' WHERE workflow_uuid = 'dial-orphan'"  # noqa: S608 - constants of this test
+    assert first._engine is not None
+    with first._engine.begin() as conn:
+        assert conn.execute(text(statement)).rowcount == 1
+    await first.close()
+    await build().launch()
+    await until(lambda: ran.count("orphan") == 2)

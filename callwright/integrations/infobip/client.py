@@ -24,6 +24,7 @@ VENDOR = "infobip"
 _PAGE_SIZE = 100
 _MOST_PAGES = 5
 _RECORDING_PART = 8 * 1024 * 1024
+_FILE_CONNECTIONS = 2
 _LONGEST_COUNT = 18
 _KINDS: dict[int, type[VendorError]] = {
     400: VendorRefused,
@@ -40,18 +41,10 @@ class InfobipClient:
     def __init__(self, settings: InfobipSettings, clock: Clock) -> None:
         self._base_url = settings.base_url
         self._limit_s = settings.request_timeout_s
-        self._http = VendorHttp(
-            VENDOR,
-            settings.base_url,
-            headers={
-                "Authorization": f"App {settings.api_key.get_secret_value()}",
-                "Accept": "application/json",
-            },
-            timeout_s=settings.request_timeout_s,
-            secrets=settings.secret_values(),
-            classify=self._classify,
-            clock=clock,
-        )
+        self._clock = clock
+        self._http = self._connect(settings)
+        # Files on connections of their own, so that a request about a running call never waits for one.
+        self._files = self._connect(settings, connections=_FILE_CONNECTIONS)
 
     async def send_once(self, method: str, path: str, body: Any = None, *, base: object = None) -> Any:
         """Send a request that has an effect, exactly once; returns the decoded answer.
@@ -100,7 +93,7 @@ class InfobipClient:
         while True:
             header = {"Range": f"bytes={start}-{start + _RECORDING_PART - 1}", "Accept": "*/*"}
             async with _within(6 * self._limit_s, f"GET {path}"):
-                response = await self._http.read("GET", path, headers=header)
+                response = await self._files.read("GET", path, headers=header)
             if response.status_code != httpx2.codes.PARTIAL_CONTENT:
                 if start:
                     raise VendorAmbiguous(VENDOR, f"answered {response.status_code} to a part of a file")
@@ -117,6 +110,22 @@ class InfobipClient:
     async def close(self) -> None:
         """Close all connections."""
         await self._http.close()
+        await self._files.close()
+
+    def _connect(self, settings: InfobipSettings, **options: Any) -> VendorHttp:
+        return VendorHttp(
+            VENDOR,
+            settings.base_url,
+            headers={
+                "Authorization": f"App {settings.api_key.get_secret_value()}",
+                "Accept": "application/json",
+            },
+            timeout_s=settings.request_timeout_s,
+            secrets=settings.secret_values(),
+            classify=self._classify,
+            clock=self._clock,
+            **options,
+        )
 
     def _url(self, path: str, base: object) -> str:
         trusted = follow_up_base(base, self._base_url)
