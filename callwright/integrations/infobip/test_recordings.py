@@ -135,6 +135,26 @@ async def test_downloads_are_limited_by_the_vendor(ready: Stage, eventually: Eve
     assert asyncio.get_running_loop().time() - started > 0.9
 
 
+async def test_downloads_never_keep_a_running_call_waiting(ready: Stage, eventually: Eventually) -> None:
+    """However many files are read, and however slowly they come, requests about calls have connections of their own."""
+    call = await answered(ready, eventually, SILENT)
+    ready.simulator.exchange.files["f-1"] = b"x"
+    slow = Fault("GET /calls/1/recordings/files/*", FaultKind.HANG, times=1000)
+    ready.simulator.faults.add(slow)
+    wanted = CarrierRecording(READY, "f-1")
+    reading = [asyncio.create_task(content_of(ready, call, wanted)) for _ in range(30)]
+    try:
+        await eventually(lambda: slow.hits >= 2)
+        async with asyncio.timeout(3):
+            await ready.carrier.hang_up(call, HangUpCause.NORMAL)
+        assert slow.hits == 2, "the others wait for a connection"
+        await eventually(ready.has(CarrierEventKind.ENDED))
+    finally:
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
+
 def file(**changed: Any) -> dict[str, Any]:
     return {"id": "f1", "name": "x.wav", "fileFormat": "WAV", "size": 10, "location": "HOSTED", **changed}
 
