@@ -288,9 +288,8 @@ class DbosWorkflows:
         """
         others: set[str] = set()
         offset, full = 0, True
-        while (
-            full
-        ):  # one that ends meanwhile moves the rest up; a dead one's stay, and are seen by the next look
+        # One that ends meanwhile moves the rest up; those of a dead process stay, and the next look sees them.
+        while full:
             pending = await DBOS.list_workflows_async(
                 status="PENDING", limit=_PAGE, offset=offset, load_input=False, load_output=False
             )

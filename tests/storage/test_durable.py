@@ -358,32 +358,28 @@ def test_all_of_it_runs_in_a_uvloop(database_url: str, tmp_path: Path) -> None:
 
 
 async def test_an_orphan_is_found_behind_any_number_of_others(
-    make: Make, database: Database, monkeypatch: pytest.MonkeyPatch
+    make: Make, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("callwright.storage.durable._PAGE", 2)
-    ran: list[str] = []
+    workflows, ran, told = make(drain_s=0.1, orphans_every_s=0.3), [], [""]
 
-    def build() -> DbosWorkflows:
-        workflows = make(drain_s=0.1, orphans_every_s=0.3)
+    async def dial(attempt_id: str) -> None:
+        ran.append(attempt_id)
+        await asyncio.sleep(600)
 
-        async def dial(attempt_id: str) -> None:
-            ran.append(attempt_id)
-            if attempt_id != "orphan" or ran.count("orphan") == 1:
-                await asyncio.sleep(600)
+    def taken_over() -> bool:
+        told[0] += capsys.readouterr().out
+        return "workflows of a dead process were taken over" in told[0]
 
-        workflows.register("dial", dial)
-        return workflows
-
-    first = build()
-    await first.launch()
+    workflows.register("dial", dial)
+    await workflows.launch()
     for name in ("a", "b", "c", "d", "orphan"):
-        await first.start("dial", f"dial-{name}", name)
+        await workflows.start("dial", f"dial-{name}", name)
         await until(lambda name=name: name in ran)
     table = "workflow_status" if database.is_sqlite else "dbos.workflow_status"
     statement = f"UPDATE {table} SET executor_id = 'dead' WHERE workflow_uuid = 'dial-orphan'"  # noqa: S608 - constants of this test
-    assert first._engine is not None
-    with first._engine.begin() as conn:
+    assert workflows._engine is not None
+    with workflows._engine.begin() as conn:
         assert conn.execute(text(statement)).rowcount == 1
-    await first.close()
-    await build().launch()
-    await until(lambda: ran.count("orphan") == 2)
+    await until(taken_over, within_s=10)
+    assert "dead" in told[0]
