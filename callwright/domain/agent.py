@@ -37,7 +37,8 @@ class Engine(_Part):
     )
     voice_id: str | None = Field(None, description="Its voice, instead of the platform's.")
     delete_conversation: bool = Field(
-        False, description="Delete the conversation at the platform once its results are written; without results it stays."
+        False,
+        description="Delete the conversation at the platform once its results are written; without any it stays.",
     )
 
 

@@ -187,6 +187,11 @@ class Stage:
         await self.app.stop()
         await self.server.stop()
 
+    async def lose_app(self) -> None:
+        """End Callwright as one that the others gave up: it drops everything in silence, as if it had died."""
+        self.app.fenced.set()
+        await self.stop_app()
+
     async def call(self, phone: str, **options: Any) -> str:
         """Call the CRM record of a number; returns the call's id."""
         new = NewCall("test-agent", record_id=self.record_of[phone], **options)

@@ -121,7 +121,7 @@ async def test_after_a_takeover_the_person_is_apologised_to_when_no_human_answer
         call_id = await stage.call(ADA)
         await stage.until_event(call_id, "handover")
         await stage.until_event(call_id, "carrier.unknown", leg="human")
-        await stage.stop_app()
+        await stage.lose_app()
         assert stage.people_on_the_line()
         await stage.start_app()
         attempt = await stage.until(call_id, within_s=60)
