@@ -321,6 +321,12 @@ class Dialer:
             if entry.attempt.state is CallState.QUEUED and entry.attempt.round == number:
                 await self._fault(entry, "a round of dialling ended without a trace")
 
+    async def prepare_again(self, attempt_id: str) -> None:
+        """A preparation came neither to a dial nor to an end in time: it counts as a failure and begins anew."""
+        async with self._ledger.open(attempt_id, SOURCE) as entry:
+            if entry.attempt.state is CallState.PREPARING:
+                await self._fault(entry, "the preparation took too long")
+
     async def _defer(self, entry: Entry, wait_s: float, why: str) -> None:
         until = self._ledger.clock.now() + timedelta(seconds=wait_s)
         await entry.note("deferred", why=why, until=until.isoformat())

@@ -88,6 +88,7 @@ class Gatekeeper:
             in_flight_call=await attempts.in_flight(conn, attempt.phone, but=attempt.id),
             calls_in_progress=in_progress - (attempt.state in IN_FLIGHT),
             max_concurrent_calls=self._max_concurrent_calls,
+            waiting=now - attempt.created_at,
             held=await self._held(entry),
             dial_slot=dial_slot,
         )

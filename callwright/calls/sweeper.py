@@ -15,7 +15,7 @@ from callwright.calls.live import LiveCalls
 from callwright.calls.reconciling import Reconciler
 from callwright.calls.recovery import Recovery
 from callwright.calls.upkeep import Started, Upkeep
-from callwright.domain.states import CallState, Signal
+from callwright.domain.states import CallState
 from callwright.ports.workflows import Workflows
 from callwright.storage import attempts, holds
 
@@ -77,7 +77,7 @@ class Sweeper:
             TimerKind.LATE_LEG: reconciler.end_late_leg,
             TimerKind.HANDOVER: live.settle_handover,
             TimerKind.FINISH: self._start_finish,
-            TimerKind.PREPARE_LIMIT: self._prepare_limit,
+            TimerKind.PREPARE_LIMIT: upkeep.prepare_again,
         }
         self._alarms = Alarms(ledger, rules.process_id, handlers, self.wake)
         ledger.on_change(self.wake)
@@ -178,14 +178,6 @@ class Sweeper:
         attempt = await self._ledger.get(attempt_id)
         if attempt.state is CallState.ENDED:
             await self._workflows.start(FINISH, workflow_of(attempt), attempt_id)
-
-    async def _prepare_limit(self, attempt_id: str) -> None:
-        """Preparation that neither came to a dial nor to an end in time starts again."""
-        async with self._ledger.open(attempt_id, "sweeper") as entry:
-            if entry.attempt.state is CallState.PREPARING:
-                until = entry.now()
-                await entry.note("deferred", why="preparation took too long", until=until.isoformat())
-                await entry.move(Signal.DEFER, not_before=until, round=entry.attempt.round + 1)
 
     async def _mend(self) -> None:
         await self._upkeep.mend(self._started)

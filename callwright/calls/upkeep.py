@@ -70,6 +70,10 @@ class Upkeep:
                 log.warning("a round of finishing ended without a trace", call_id=attempt.id)
                 await self._finisher.unstick(attempt.id, attempt.finish_round)
 
+    async def prepare_again(self, attempt_id: str) -> None:
+        """The timer of a preparation that came neither to a dial nor to an end."""
+        await self._dialer.prepare_again(attempt_id)
+
     async def purge(self) -> None:
         """Forget what nobody will ask for again, in short transactions: calls that run write in between."""
         await self._workflows.purge(_KEEP.total_seconds())

@@ -53,11 +53,15 @@ class GateFacts:
     in_flight_call: str | None
     calls_in_progress: int
     max_concurrent_calls: int
+    waiting: timedelta = timedelta(0)
+    """How long the call has been waiting for its turn."""
+
     held: str | None = None
     dial_slot: datetime | None = None
 
 
 IN_FLIGHT_RETRY = timedelta(seconds=30)
+LONGEST_IN_FLIGHT_RETRY = timedelta(minutes=10)
 CONCURRENCY_RETRY = timedelta(seconds=2)
 NEAR_SLOT = timedelta(seconds=3)
 """A dial slot as near as this is waited for; a call with a farther one is deferred, and keeps it."""
@@ -119,7 +123,8 @@ def _hours(facts: GateFacts) -> _Finding:
 
 def _one_in_flight(facts: GateFacts) -> _Finding:
     if facts.in_flight_call is not None:
-        until = facts.now + IN_FLIGHT_RETRY
+        # A number may stay locked for hours: the longer the wait, the less often it is looked at.
+        until = facts.now + max(IN_FLIGHT_RETRY, min(facts.waiting / 10, LONGEST_IN_FLIGHT_RETRY))
         return _finding("in_flight", Verdict.DEFER, f"call {facts.in_flight_call} holds this number", until)
     return _finding("in_flight", Verdict.ALLOW, "no other call to this number")
 

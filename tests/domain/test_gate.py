@@ -55,6 +55,8 @@ def test_what_forbids_a_call_for_good(change: dict[str, object], rule: str) -> N
     [
         ({"in_flight_call": "abc"}, TUESDAY_NOON + IN_FLIGHT_RETRY),
         ({"calls_in_progress": 5}, TUESDAY_NOON + CONCURRENCY_RETRY),
+        ({"in_flight_call": "abc", "waiting": timedelta(minutes=20)}, TUESDAY_NOON + timedelta(minutes=2)),
+        ({"in_flight_call": "abc", "waiting": timedelta(days=3)}, TUESDAY_NOON + timedelta(minutes=10)),
         ({"held": "the numbers are checked"}, TUESDAY_NOON),
         ({"dial_slot": TUESDAY_NOON + timedelta(seconds=9)}, TUESDAY_NOON + timedelta(seconds=9)),
         ({"now": datetime(2026, 11, 24, 9, 59, 30, tzinfo=UTC)}, datetime(2026, 11, 24, 10, 0, tzinfo=UTC)),

@@ -166,6 +166,7 @@ class Stage:
             await self.stop_app()
         finally:
             await self._open.aclose()
+            collect_what_was_cut_off()
 
     async def start_app(self, *, first: bool = False) -> None:
         """Start Callwright; the first time vendors are set up and the agent is stored."""
@@ -192,10 +193,7 @@ class Stage:
         """End Callwright as one that the others gave up: it drops everything in silence, as if it had died."""
         self.app.fenced.set()
         await self.stop_app()
-        with warnings.catch_warnings():
-            # What was cut off in the middle of opening a connection leaves that to the collector.
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
+        collect_what_was_cut_off()
 
     async def call(self, phone: str, **options: Any) -> str:
         """Call the CRM record of a number; returns the call's id."""
@@ -271,3 +269,13 @@ class Stage:
     async def kinds(self, call_id: str) -> list[str]:
         """The kinds of events in a call's log."""
         return [event.kind for event in await self.app.calls.history(call_id)]
+
+
+def collect_what_was_cut_off() -> None:
+    """A task that is cancelled while it opens a connection to the database leaves that to the collector.
+
+    It is collected here, lest its warning fail whichever test runs then.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

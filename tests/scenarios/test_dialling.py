@@ -42,17 +42,35 @@ async def test_a_dial_of_which_the_carrier_knows_nothing_is_given_up_not_repeate
         assert call_id in str(held[0].data)
 
 
-@pytest.mark.parametrize(
-    "status, reason",
-    [(400, EndReason.CARRIER_ERROR), (401, EndReason.CARRIER_ERROR), (403, EndReason.CARRIER_ERROR)],
-)
-async def test_a_definite_refusal_ends_the_call(tmp_path: Path, status: int, reason: EndReason) -> None:
+async def test_a_definite_refusal_ends_the_call(tmp_path: Path) -> None:
     """It is told to the CRM, and not repeated."""
     async with Stage(tmp_path, {ADA: ANSWERS}) as stage:
-        stage.carrier.faults.add(Fault(DIAL, FaultKind.STATUS, status=status, body={"requestError": {}}))
+        stage.carrier.faults.add(Fault(DIAL, FaultKind.STATUS, status=400, body={"requestError": {}}))
         attempt = await stage.until(await stage.call(ADA))
-        assert (attempt.end_reason, attempt.crm_state) == (reason, "written")
+        assert (attempt.end_reason, attempt.crm_state) == (EndReason.CARRIER_ERROR, "written")
         assert stage.carrier.dials_by_phone[ADA] == 0
+
+
+@pytest.mark.parametrize(
+    "where, status",
+    [
+        (DIAL, 401),
+        (DIAL, 403),
+        ("GET /crm/v8/Leads/*", 401),
+        ("GET /crm/v8/Leads/*", 403),
+        ("GET /v1/convai/conversation/get-signed-url", 401),
+    ],
+)
+async def test_refused_credentials_burn_no_lead(tmp_path: Path, where: str, status: int) -> None:
+    """The call waits until somebody has mended them, and is dialled once."""
+    async with Stage(tmp_path, {ADA: BUSY}) as stage:
+        for simulator in stage.simulators.values():
+            simulator.faults.add(Fault(where, FaultKind.STATUS, status=status, body={}, times=2))
+        call_id = await stage.call(ADA)
+        await stage.until_event(call_id, "deferred")
+        attempt = await stage.until(call_id, within_s=60)
+        assert attempt.end_reason is EndReason.BUSY, await stage.story(call_id)
+        assert stage.carrier.dials_by_phone[ADA] == 1
 
 
 async def test_a_busy_carrier_is_tried_again_when_it_says(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def test_the_table_mirrors_the_attempt() -> None:
         "crm_system",
         "crm_module",
         "crm_record_id",
+        "words_deleted_of",
     }
     assert {column.name for column in metadata.tables["attempts"].columns} == names
 
