@@ -86,3 +86,5 @@ class Tunnel:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(2):
+            await asyncio.sleep(0)  # aborted transports close in the next turns of the loop
