@@ -20,7 +20,7 @@ from callwright.calls.tools import HttpTools, ToolDesk
 from callwright.calls.works import Works
 from callwright.domain.agent import AgentDefinition, OnMachine
 from callwright.domain.attempt import Attempt
-from callwright.domain.errors import CallwrightError
+from callwright.domain.errors import CallwrightError, in_words
 from callwright.domain.events import CallEvent
 from callwright.domain.outcome import EndReason, HangUpBy
 from callwright.domain.states import Signal
@@ -123,8 +123,7 @@ class Conversation:
     def _fail(self, error: BaseException) -> None:
         """A fault of ours ends the call, with an apology."""
         log.error("a conversation failed", exc_info=error)
-        detail = f"{type(error).__name__}: {error}"
-        self._end(Ending(EndReason.MEDIA_FAILED, HangUpBy.US, detail, apologise=True))
+        self._end(Ending(EndReason.MEDIA_FAILED, HangUpBy.US, in_words(error), apologise=True))
 
     async def _open_agent(self) -> None:
         try:
